@@ -1,0 +1,1 @@
+"""Speech in, pictures of a talking face out; runs without Pipecat."""

@@ -1,0 +1,113 @@
+"""The avatar on the command line: a speech to a video, to numbers, or a sheet of faces."""
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+
+import cv2
+from tqdm import tqdm
+
+from avatar.avatar import Avatar
+from avatar.config import AvatarConfig
+from avatar.controls import CONTROLS
+from avatar.errors import AvatarError
+from avatar.illustrated import IllustratedFace
+from avatar.lipsync import LipSyncModel
+from avatar.media import VideoFile, read_speech
+from avatar.rig import load_rig
+from avatar.sheet import contact_sheet
+from avatar.track import picture_count, poses
+
+_EXAMPLES = """examples:
+  python -m avatar render hello.wav hello.mp4
+  python -m avatar render hello.wav large.mp4 --size 720
+  python -m avatar track hello.wav hello.csv
+  python -m avatar sheet faces.png"""
+
+
+def _render(arguments: argparse.Namespace, config: AvatarConfig) -> None:
+    pcm, rate_hz = read_speech(arguments.speech)
+    avatar = Avatar.load(config)
+    face = avatar.face()
+    total = picture_count(len(pcm), rate_hz, config.fps)
+    with VideoFile(arguments.out, config.size, config.fps, rate_hz) as video:
+        performed = poses(avatar.model, pcm, rate_hz, config.fps, config.seed)
+        for _, pose in tqdm(performed, total=total, unit="picture"):
+            video.add(face.draw(pose))
+        video.finish(pcm)
+    print(f"{arguments.out}: {total} pictures, {len(pcm) / rate_hz:.2f} s")
+
+
+def _track(arguments: argparse.Namespace, config: AvatarConfig) -> None:
+    pcm, rate_hz = read_speech(arguments.speech)
+    model = LipSyncModel.load(config.model)
+    total = picture_count(len(pcm), rate_hz, config.fps)
+    with arguments.out.open("w", newline="", encoding="utf-8") as out:
+        rows = csv.writer(out)
+        rows.writerow(("time_s", *CONTROLS))
+        performed = poses(model, pcm, rate_hz, config.fps, config.seed)
+        for time_s, pose in tqdm(performed, total=total, unit="picture"):
+            values = (f"{getattr(pose, name):.4f}" for name in CONTROLS)
+            rows.writerow((f"{time_s:.4f}", *values))
+    print(f"{arguments.out}: {total} rows, audio alone")
+
+
+def _sheet(arguments: argparse.Namespace, config: AvatarConfig) -> None:
+    sheet = contact_sheet(IllustratedFace(load_rig(config.rig), config.size).draw)
+    if not cv2.imwrite(str(arguments.out), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
+        raise AvatarError(f"{arguments.out}: cannot be written")
+    print(arguments.out)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m avatar",
+        description=__doc__,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    defaults = AvatarConfig()
+
+    def command(name: str, help_: str, run: object) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help_, description=help_)
+        sub.set_defaults(run=run)
+        return sub
+
+    render = command("render", "a speech file to an MP4 of the avatar saying it", _render)
+    render.add_argument("speech", type=Path, help="a sound file: WAV, FLAC, MP3 …")
+    render.add_argument("out", type=Path, help="the MP4 to write")
+    track = command("track", "a speech file to a CSV: each picture's time and controls", _track)
+    track.add_argument("speech", type=Path, help="a sound file: WAV, FLAC, MP3 …")
+    track.add_argument("out", type=Path, help="the CSV to write; time_s is the picture's middle")
+    sheet = command("sheet", "a contact sheet: at rest, every viseme, blink, smile, tilt", _sheet)
+    sheet.add_argument("out", type=Path, help="the image to write, PNG for one")
+    for sub in (render, sheet):
+        sub.add_argument("--rig", type=Path, default=defaults.rig, help="the avatar's folder")
+        sub.add_argument("--size", type=int, default=defaults.size, help="pixels (%(default)s)")
+    for sub in (render, track):
+        sub.add_argument("--model", type=Path, default=defaults.model, help="lip-sync ONNX file")
+        sub.add_argument("--fps", type=int, default=defaults.fps, help="(%(default)s)")
+        sub.add_argument("--seed", type=int, default=defaults.seed, help="of blinks and glances")
+    return parser
+
+
+def main() -> int:
+    """Run a command; return the exit status."""
+    arguments = _parser().parse_args()
+    given = {
+        name: value
+        for name, value in vars(arguments).items()
+        if name in ("rig", "model", "size", "fps", "seed")
+    }
+    try:
+        arguments.run(arguments, AvatarConfig(**given))
+    except (AvatarError, ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

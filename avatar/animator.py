@@ -1,0 +1,117 @@
+"""Speech into mouth movement, cut to the length of pictures."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avatar.features import SAMPLE_RATE
+from avatar.lipsync import LipSyncModel, LipSyncState
+from avatar.mouth_curve import SUBSTEPS, Closures, mouth_at
+from avatar.resample import PolyphaseResampler
+
+
+@dataclass(frozen=True, slots=True)
+class MouthSegment:
+    """The mouth that belongs to one picture's length of speech.
+
+    Attributes:
+        start: First sample of the segment, counted from the start of the speech.
+        samples: Length in samples at the animator's rate; the last one may be shorter.
+        curve: (SUBSTEPS, 10) float32, evenly spread over the segment.
+    """
+
+    start: int
+    samples: int
+    curve: NDArray[np.float32]
+
+
+class Animator:
+    """Turns speech that arrives in pieces of any size into segments, one for each picture.
+
+    Time is counted in samples: segment k covers samples k * rate // fps to
+    (k + 1) * rate // fps. Not thread-safe; one for each session.
+    """
+
+    def __init__(self, model: LipSyncModel, rate_hz: int, fps: int = 30) -> None:
+        """Start at the beginning of a speech.
+
+        Args:
+            model: The lip-sync model, shared between sessions.
+            rate_hz: Sample rate of the speech, 8000 to 192000 Hz.
+            fps: Pictures a second.
+
+        Raises:
+            ValueError: The rate is out of range.
+        """
+        self.rate_hz = rate_hz
+        self._fps = fps
+        self._card = model.card
+        self._state = LipSyncState(model)
+        self._resampler = PolyphaseResampler(rate_hz, SAMPLE_RATE)
+        self._clear()
+
+    def feed(self, pcm: NDArray[np.int16]) -> list[MouthSegment]:
+        """Take the next piece of speech.
+
+        Args:
+            pcm: (samples,) int16, mono, at rate_hz.
+
+        Returns:
+            The segments whose mouth is known by now, in order.
+
+        Raises:
+            ModelError: The model failed; reset() before going on.
+        """
+        self._fed += len(pcm)
+        self._add(self._state.feed(self._resampler.feed(pcm.astype(np.float32) / 32768.0)))
+        return self._segments()
+
+    def flush(self) -> list[MouthSegment]:
+        """End the speech: return the segments that are left and start anew."""
+        self._add(self._state.feed(self._resampler.flush()))
+        self._add(self._state.flush())
+        segments = self._segments(ended=True)
+        self.reset()
+        return segments
+
+    def reset(self) -> None:
+        """Drop what is held and start a new speech."""
+        self._state.reset()
+        self._resampler.reset()
+        self._clear()
+
+    def _clear(self) -> None:
+        self._closures = Closures(self._card.press_threshold, self._card.fv_threshold)
+        self._rows = np.zeros((0, 10), np.float32)
+        self._first_row = 0
+        self._fed = 0
+        self._picture = 0
+
+    def _add(self, rows: NDArray[np.float32]) -> None:
+        if len(rows):
+            self._rows = np.concatenate((self._rows, self._closures.shape(rows)))
+
+    def _segments(self, ended: bool = False) -> list[MouthSegment]:
+        segments: list[MouthSegment] = []
+        row_s = self._card.row_s
+        rows_end_s = (self._first_row + len(self._rows) - 0.5) * row_s
+        while True:
+            start = self._picture * self.rate_hz // self._fps
+            end = (self._picture + 1) * self.rate_hz // self._fps
+            if ended:
+                end = min(end, self._fed)
+            if end > self._fed or end <= start or not len(self._rows):
+                break
+            steps = (np.arange(SUBSTEPS) + 0.5) / SUBSTEPS
+            times_s = (start + (end - start) * steps) / self.rate_hz
+            if times_s[-1] > rows_end_s and not ended:
+                break
+            curve = mouth_at(self._rows, self._first_row, row_s, times_s)
+            segments.append(MouthSegment(start, end - start, curve))
+            self._picture += 1
+        spent = int(self._picture / self._fps / row_s) - 2 - self._first_row
+        if spent > 0:
+            self._rows = self._rows[spent:]
+            self._first_row += spent
+        return segments

@@ -1,0 +1,42 @@
+"""An avatar ready to perform: its model and its rig, loaded and tried once for all sessions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avatar.config import AvatarConfig
+from avatar.controls import Pose
+from avatar.illustrated import IllustratedFace
+from avatar.lipsync import LipSyncModel
+from avatar.rig import Rig, load_rig
+
+
+@dataclass(frozen=True, slots=True)
+class Avatar:
+    """What sessions share: read-only, so any number of threads may use it."""
+
+    config: AvatarConfig
+    model: LipSyncModel
+    rig: Rig
+
+    @classmethod
+    def load(cls, config: AvatarConfig | None = None) -> "Avatar":
+        """Load model and rig and draw one picture, so that what is broken fails here.
+
+        Raises:
+            ModelError: The model or its card is unusable; the message names file and reason.
+            RigError: The avatar's folder is unusable; the message names file and reason.
+        """
+        config = config or AvatarConfig()
+        avatar = cls(config, LipSyncModel.load(config.model), load_rig(config.rig))
+        avatar.still()
+        return avatar
+
+    def face(self) -> IllustratedFace:
+        """Return a face that draws pictures of config.size; one for each session."""
+        return IllustratedFace(self.rig, self.config.size)
+
+    def still(self) -> NDArray[np.uint8]:
+        """Return the (size, size, 3) uint8 RGB picture of the avatar at rest."""
+        return self.face().draw(Pose())

@@ -1,0 +1,39 @@
+"""What an avatar is made of and how it is shown; checked once, never changed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ASSETS = Path(__file__).parent / "assets"
+
+
+@dataclass(frozen=True, slots=True)
+class AvatarConfig:
+    """Settings of one avatar.
+
+    Attributes:
+        rig: Folder with the avatar's manifest and layers.
+        model: The lip-sync model; its card lies beside it as `<model>.json`.
+        size: Width and height of a picture in pixels, even, 128 to 1080.
+        fps: Pictures a second, 10 to 60. Pipecat's own SmallWebRTC track stamps pictures
+            1/30 s apart whatever their real rate, so live sessions keep 30.
+        lead_ms: How far speech may run ahead of playback, 80 to 1000 ms.
+        seed: Seed of blinks, glances and head movement.
+
+    Raises:
+        ValueError: A value is out of range; the message names it.
+    """
+
+    rig: Path = ASSETS / "mira"
+    model: Path = ASSETS / "lipsync.onnx"
+    size: int = 512
+    fps: int = 30
+    lead_ms: int = 240
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("size", 128, 1080), ("fps", 10, 60), ("lead_ms", 80, 1000)):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"{name} must be between {low} and {high}, not {value}")
+        if self.size % 2:
+            raise ValueError(f"size must be even, not {self.size}")

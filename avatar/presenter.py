@@ -1,0 +1,170 @@
+"""Shows the pictures: the mouth of each cue when its sound is heard, life at 30 fps always."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from loguru import logger
+from pipecat.frames.frames import (
+    CancelFrame,
+    EndFrame,
+    Frame,
+    InterruptionFrame,
+    OutputImageRawFrame,
+    StartFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.transports.base_output import BaseOutputTransport
+
+from avatar.avatar import Avatar
+from avatar.controls import Pose
+from avatar.frames import AvatarCueFrame
+from avatar.performance import Performance
+from avatar.playback import Playback
+from avatar.timeline import MouthTimeline
+
+TRANSPORT_DELAY_MS = {
+    # Packets of 20 ms, the encoder and the queue in front of it; benchmarks/av_sync.py.
+    "SmallWebRTCOutputTransport": 25.0,
+    # Not measured: their servers are out of reach of the benchmark.
+    "DailyOutputTransport": 0.0,
+    "LiveKitOutputTransport": 0.0,
+}
+"""How much later the sound right behind a cue is heard than a picture written with the cue."""
+
+_CATCH_UP_S = 0.5
+"""After a longer standstill the clock of the pictures starts anew."""
+
+
+@dataclass(slots=True)
+class PictureCounters:
+    """What happened to the pictures of a session."""
+
+    drawn: int = 0
+    repeated: int = 0
+    failed: int = 0
+    restarts: int = 0
+
+
+class AvatarPresenter(FrameProcessor):
+    """Draws just in time, at a constant rate, and hands each picture to the transport.
+
+    Made by AvatarProcessor; put it just after `transport.output()`. It swallows the cues.
+    """
+
+    def __init__(
+        self,
+        avatar: Avatar,
+        output: BaseOutputTransport,
+        playback: Playback,
+        thread: ThreadPoolExecutor,
+        clock: Callable[[], float] = time.monotonic,
+        **kwargs: Any,
+    ) -> None:
+        """Prepare one session; see AvatarProcessor."""
+        super().__init__(**kwargs)
+        self.counters = PictureCounters()
+        self._output = output
+        self._playback = playback
+        self._thread = thread
+        self._clock = clock
+        self._fps = avatar.config.fps
+        self._size = (avatar.config.size, avatar.config.size)
+        self._face = avatar.face()
+        self._timeline = MouthTimeline()
+        self._performance = Performance(avatar.config.seed)
+        self._delay_s = next(
+            (
+                TRANSPORT_DELAY_MS[kind.__name__] / 1000
+                for kind in type(output).__mro__
+                if kind.__name__ in TRANSPORT_DELAY_MS
+            ),
+            0.0,
+        )
+        self._picture: bytes | None = None
+        self._ticker: asyncio.Task[None] | None = None
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Schedule cues; pass everything else on."""
+        await super().process_frame(frame, direction)
+        if isinstance(frame, AvatarCueFrame):
+            self._schedule(frame)
+            return
+        if isinstance(frame, InterruptionFrame):
+            self._timeline.interrupt()
+            self._performance.interrupt(self._clock())
+        await self.push_frame(frame, direction)
+        if isinstance(frame, StartFrame) and not self._ticker:
+            self._ticker = self.create_task(self._tick())
+        elif isinstance(frame, (EndFrame, CancelFrame)):
+            await self._stop()
+
+    async def cleanup(self) -> None:
+        """Stop drawing."""
+        await super().cleanup()
+        await self._stop()
+
+    async def _stop(self) -> None:
+        if self._ticker:
+            await self.cancel_task(self._ticker)
+            self._ticker = None
+
+    def _schedule(self, cue: AvatarCueFrame) -> None:
+        """Note when the sound behind a cue is heard."""
+        if self._playback.dropped(cue.number, cue.interruptible):
+            return
+        self._playback.play(cue.number)
+        # The transport sends whole chunks: what did not fill one still lies before this sound.
+        chunk_samples = max(1, self._output.audio_chunk_size // 2)
+        unsent_s = cue.start % chunk_samples / cue.rate_hz
+        self._timeline.add(
+            self._clock() + unsent_s + self._delay_s,
+            cue.samples / cue.rate_hz,
+            cue.curve,
+            cue.interruptible,
+        )
+
+    async def _tick(self) -> None:
+        """Write a picture every 1/fps s, never fewer.
+
+        SmallWebRTC's own track stamps its pictures 1/30 s apart: one left out would shift all
+        that follow. So a tick that comes too late repeats the last picture.
+        """
+        start_s, tick = self._clock(), 0
+        while True:
+            due_s = start_s + tick / self._fps
+            late_s = self._clock() - due_s
+            if late_s < 0:
+                await asyncio.sleep(-late_s)
+            elif late_s > _CATCH_UP_S:
+                self.counters.restarts += 1
+                start_s, tick = self._clock(), 0
+                continue
+            if late_s > 1 / self._fps and self._picture:
+                self.counters.repeated += 1
+            else:
+                await self._draw(due_s)
+            if self._picture:
+                frame = OutputImageRawFrame(self._picture, self._size, "RGB")
+                await self._output.write_video_frame(frame)
+            tick += 1
+
+    async def _draw(self, due_s: float) -> None:
+        mouth = self._timeline.mouth(due_s, due_s + 1 / self._fps)
+        try:
+            pose = self._performance.pose(due_s, mouth)
+            self._picture = await self.get_event_loop().run_in_executor(
+                self._thread, self._picture_of, pose
+            )
+            self.counters.drawn += 1
+        # Whatever the picture's fault is, the sound goes on.
+        except Exception as error:
+            self.counters.failed += 1
+            if self.counters.failed == 1:
+                logger.opt(exception=error).error(f"{self}: the last good picture stays: {error}")
+
+    def _picture_of(self, pose: Pose) -> bytes:
+        return self._face.draw(pose).tobytes()

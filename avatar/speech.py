@@ -1,0 +1,121 @@
+"""One stretch of speech on its way through the avatar: held until its mouth is known."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+from pipecat.frames.frames import OutputAudioRawFrame, TTSAudioRawFrame
+
+from avatar.animator import Animator, MouthSegment
+
+PIECE_S = 0.1
+"""Speech is taken in pieces of this length, so that the drawing never waits for a long one."""
+
+
+class Speech:
+    """Speech frames of one kind, resampled once to the output's rate and cut to pictures.
+
+    `feed()` and `flush()` compute and belong on the session's thread; the rest is cheap.
+    """
+
+    def __init__(
+        self, frame: OutputAudioRawFrame, rate_hz: int, make_animator: Callable[[int], Animator]
+    ) -> None:
+        """Begin with the first frame.
+
+        Args:
+            frame: The first frame; it is not fed yet.
+            rate_hz: The output transport's sample rate.
+            make_animator: Gives a new animator for a sample rate.
+        """
+        self.rate_hz = rate_hz
+        self.interruptible = frame.interruptible
+        self._first = frame
+        self._animator: Animator | None = make_animator(rate_hz)
+        self._held = bytearray()
+        self._resampler: soxr.ResampleStream | None = None
+        if frame.sample_rate != rate_hz:
+            self._resampler = soxr.ResampleStream(
+                frame.sample_rate, rate_hz, frame.num_channels, dtype="int16"
+            )
+
+    def continues_in(self, frame: OutputAudioRawFrame) -> bool:
+        """Whether a frame carries on this speech rather than beginning another."""
+        first = self._first
+        same_context = not isinstance(frame, TTSAudioRawFrame) or (
+            getattr(first, "context_id", None) == frame.context_id
+        )
+        return same_context and (
+            type(first) is type(frame)
+            and first.sample_rate == frame.sample_rate
+            and first.num_channels == frame.num_channels
+            and first.interruptible == frame.interruptible
+        )
+
+    def pieces(self, frame: OutputAudioRawFrame) -> Iterator[bytes]:
+        """Yield the frame's sound in pieces of at most PIECE_S."""
+        step = int(frame.sample_rate * PIECE_S) * 2 * frame.num_channels
+        for start in range(0, len(frame.audio), step):
+            yield frame.audio[start : start + step]
+
+    def feed(self, audio: bytes) -> list[MouthSegment]:
+        """Hold more sound; return the segments whose mouth is known.
+
+        Raises:
+            ModelError: The model failed; call `give_up()`.
+        """
+        pcm = self._at_output_rate(np.frombuffer(audio, np.int16), last=False)
+        self._held += pcm.tobytes()
+        return self._animator.feed(self._mono(pcm)) if self._animator else []
+
+    def flush(self) -> list[MouthSegment]:
+        """End the speech; return the segments that are left.
+
+        Raises:
+            ModelError: The model failed; call `give_up()`.
+        """
+        pcm = self._at_output_rate(np.zeros(0, np.int16), last=True)
+        self._held += pcm.tobytes()
+        if not self._animator:
+            return []
+        return self._animator.feed(self._mono(pcm)) + self._animator.flush()
+
+    def give_up(self) -> None:
+        """Go on without the model: what is fed from now on has no mouth."""
+        self._animator = None
+
+    @property
+    def silent(self) -> bool:
+        """Whether the mouth of this speech was given up."""
+        return self._animator is None
+
+    @property
+    def held_samples(self) -> int:
+        """Samples that are held at the output's rate."""
+        return len(self._held) // (2 * self._first.num_channels)
+
+    def take(self, samples: int) -> OutputAudioRawFrame:
+        """Return the next samples as a frame of the kind that brought them."""
+        size = samples * 2 * self._first.num_channels
+        frame = replace(self._first, audio=bytes(self._held[:size]), sample_rate=self.rate_hz)
+        frame.interruptible = self.interruptible
+        frame.transport_destination = self._first.transport_destination
+        del self._held[:size]
+        return frame
+
+    def _at_output_rate(self, pcm: NDArray[np.int16], last: bool) -> NDArray[np.int16]:
+        if self._resampler is None:
+            return pcm
+        channels = self._first.num_channels
+        shaped = pcm.reshape(-1, channels) if channels > 1 else pcm
+        resampled: NDArray[np.int16] = self._resampler.resample_chunk(shaped, last=last)
+        return resampled.reshape(-1)
+
+    def _mono(self, pcm: NDArray[np.int16]) -> NDArray[np.int16]:
+        channels = self._first.num_channels
+        if channels == 1:
+            return pcm
+        mono: NDArray[np.int16] = pcm.reshape(-1, channels).mean(axis=1).astype(np.int16)
+        return mono

@@ -1,0 +1,5 @@
+"""The services the agent listens, thinks and speaks with."""
+
+from services.choice import ServiceChoice
+
+__all__ = ["ServiceChoice"]

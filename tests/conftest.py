@@ -1,0 +1,146 @@
+"""What several tests need: the avatar, speech, an output transport that records, a running pod."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pipecat.frames.frames import OutputAudioRawFrame, OutputImageRawFrame, StartFrame
+from pipecat.transports.base_output import BaseOutputTransport
+from pipecat.transports.base_transport import TransportParams
+
+from avatar.avatar import Avatar
+
+ROOT = Path(__file__).parent.parent
+
+
+def require(program: str, how: str) -> str:
+    """Return the path of a program; without it skip the test, or fail where CI is set."""
+    path = shutil.which(program)
+    if path is None:
+        message = f"{program} is needed: {how}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
+
+
+@pytest.fixture(scope="session")
+def avatar() -> Avatar:
+    """The default avatar with its lip-sync model."""
+    return Avatar.load()
+
+
+def speech_like(seconds: float, rate_hz: int) -> np.ndarray:
+    """Return (samples,) int16: a buzz with moving formants and a syllable's rhythm."""
+    time_s = np.arange(int(seconds * rate_hz)) / rate_hz
+    buzz = sum(np.sin(2 * np.pi * 120 * k * time_s) / k for k in range(1, 25))
+    rhythm = np.clip(np.sin(2 * np.pi * 3.1 * time_s), 0, 1)
+    return (buzz * rhythm * 6000).astype(np.int16)
+
+
+class RecordingOutput(BaseOutputTransport):
+    """A real Pipecat output whose wire is two lists; sound leaves at `pace` times its speed."""
+
+    def __init__(self, size: int, pace: float = 0.0) -> None:
+        super().__init__(
+            TransportParams(
+                audio_out_enabled=True,
+                audio_out_10ms_chunks=1,
+                audio_out_end_silence_secs=0,
+                video_out_enabled=True,
+                video_out_width=size,
+                video_out_height=size,
+            )
+        )
+        self.sound: list[tuple[float, bytes]] = []
+        self.pictures: list[tuple[float, bytes]] = []
+        self.on_sound: Callable[[], None] = lambda: None
+        self._pace = pace
+        self._due_s = 0.0
+
+    async def start(self, frame: StartFrame) -> None:
+        await super().start(frame)
+        await self.set_transport_ready(frame)
+
+    async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
+        if self._pace:
+            import asyncio
+
+            now = time.monotonic()
+            self._due_s = max(self._due_s, now) + 0.01 / self._pace
+            await asyncio.sleep(self._due_s - now)
+        self.sound.append((time.monotonic(), frame.audio))
+        self.on_sound()
+        return True
+
+    async def write_video_frame(self, frame: OutputImageRawFrame) -> bool:
+        self.pictures.append((time.monotonic(), frame.image))
+        return True
+
+    @property
+    def pcm(self) -> np.ndarray:
+        """All sound written so far, (samples,) int16."""
+        return np.frombuffer(b"".join(audio for _, audio in self.sound), np.int16)
+
+
+@dataclass
+class RunningPod:
+    """A pod in a process of its own."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+def free_port() -> int:
+    """Return a TCP port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def start_pod(log: Path, folder: Path = ROOT, **environment: str) -> RunningPod:
+    """Start `python -m pipecatcloud_system` in a folder and wait until it is ready."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipecatcloud_system"],
+            cwd=folder,
+            env={**os.environ, "PORT": str(port), "PYTHONPATH": str(ROOT), **environment},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{url}/readyz", timeout=2):
+                return RunningPod(url, process, log)
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.05)
+    process.kill()
+    process.wait()
+    pytest.fail(f"the pod did not become ready:\n{log.read_text()[-3000:]}")
+
+
+@pytest.fixture(scope="session")
+def pod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPod]:
+    """The agent with its offline voice and brain, in a pod on a free port."""
+    running = start_pod(tmp_path_factory.mktemp("pod") / "log")
+    yield running
+    running.process.terminate()
+    try:
+        running.process.wait(15)
+    except subprocess.TimeoutExpired:
+        running.process.kill()
+        running.process.wait()
