@@ -14,7 +14,6 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from loguru import logger
-from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
@@ -28,7 +27,6 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import (
     LLMContextAggregatorPair,
-    LLMUserAggregatorParams,
 )
 from pipecat.runner.types import (
     DailyRunnerArguments,
@@ -45,7 +43,7 @@ from avatar.avatar import Avatar
 from avatar.errors import AvatarError
 from avatar.processor import AvatarProcessor
 from pipecatcloud_system import add_lifespan_to_app, app
-from services import ServiceChoice
+from services import ServiceChoice, TurnTaking
 
 SYSTEM_INSTRUCTION = (
     "You are Mira, a friendly assistant with a face, talking aloud with one person. "
@@ -62,6 +60,7 @@ pipeline_task: PipelineWorker | None = None
 _started_s = time.monotonic()
 _services = ServiceChoice.of()
 logger.info(f"Services: {_services.as_dict()}")
+_turn_taking = TurnTaking(transcribes=_services.stt is not None)
 _session: "Session | None" = None
 _avatar: Avatar | None = None
 _avatar_error: str | None = None
@@ -83,8 +82,13 @@ class Session:
 # --- the avatar ------------------------------------------------------------------------------
 
 
-def _load_avatar() -> None:
+def _load() -> None:
+    """Load what sessions need, so that their start is quick."""
     global _avatar, _avatar_error
+    import pipecat.transports.smallwebrtc.transport  # noqa: F401
+
+    _services.load()
+    _turn_taking.load()
     try:
         _avatar = Avatar.load()
     except AvatarError as error:
@@ -95,14 +99,18 @@ def _load_avatar() -> None:
 def readyz() -> dict[str, Any]:
     """Ready once the lip-sync model and the avatar are loaded and one picture was drawn."""
     if _avatar:
-        return {"ready": True}
-    return {"ready": False, "reason": _avatar_error or "the avatar is still loading"}
+        return {"status": "ok", "ready": True}
+    return {
+        "status": "not ready",
+        "ready": False,
+        "reason": _avatar_error or "the avatar is still loading",
+    }
 
 
 @asynccontextmanager
 async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
-    """Load the avatar beside the server's own start, off the event loop."""
-    loading = asyncio.create_task(asyncio.to_thread(_load_avatar))
+    """Load beside the server's own start, off the event loop."""
+    loading = asyncio.create_task(asyncio.to_thread(_load))
     yield
     await loading
 
@@ -189,9 +197,7 @@ async def _converse(
 ) -> None:
     global pipeline_task, _session
     context = LLMContext()
-    aggregators = LLMContextAggregatorPair(
-        context, user_params=LLMUserAggregatorParams(vad_analyzer=SileroVADAnalyzer())
-    )
+    aggregators = LLMContextAggregatorPair(context, user_params=await _turn_taking.take())
     face = None
     if not isinstance(args, WebSocketRunnerArguments):
         face = AvatarProcessor(avatar, transport.output())
@@ -241,6 +247,7 @@ async def _converse(
     finally:
         if pipeline_task is worker:
             pipeline_task, _session = None, None
+        await asyncio.to_thread(_turn_taking.load)
 
 
 # --- the custom routes -----------------------------------------------------------------------
@@ -382,6 +389,6 @@ if __name__ == "__main__":
     from pipecat.runner.run import app as runner_app
     from pipecat.runner.run import main
 
-    _load_avatar()
+    _load()
     _mount(runner_app)
     main()

@@ -22,6 +22,7 @@ from pipecat.transports.base_output import BaseOutputTransport
 from avatar.avatar import Avatar
 from avatar.controls import Pose
 from avatar.frames import AvatarCueFrame
+from avatar.illustrated import IllustratedFace
 from avatar.performance import Performance
 from avatar.playback import Playback
 from avatar.timeline import MouthTimeline
@@ -73,7 +74,8 @@ class AvatarPresenter(FrameProcessor):
         self._clock = clock
         self._fps = avatar.config.fps
         self._size = (avatar.config.size, avatar.config.size)
-        self._face = avatar.face()
+        self._avatar = avatar
+        self._face: IllustratedFace | None = None
         self._timeline = MouthTimeline()
         self._performance = Performance(avatar.config.seed)
         self._delay_s = next(
@@ -104,7 +106,7 @@ class AvatarPresenter(FrameProcessor):
 
     async def cleanup(self) -> None:
         """Stop drawing."""
-        await super().cleanup()
+        await super().cleanup()  # type: ignore[no-untyped-call]
         await self._stop()
 
     async def _stop(self) -> None:
@@ -167,4 +169,6 @@ class AvatarPresenter(FrameProcessor):
                 logger.opt(exception=error).error(f"{self}: the last good picture stays: {error}")
 
     def _picture_of(self, pose: Pose) -> bytes:
+        # Made here, on the session's thread: it takes longer than the event loop may wait.
+        self._face = self._face or self._avatar.face()
         return self._face.draw(pose).tobytes()

@@ -106,12 +106,15 @@ class AvatarProcessor(FrameProcessor):
             async with self._speaking:
                 await self._finish()
             await self.push_frame(frame, direction)
+            if isinstance(frame, TTSStoppedFrame):
+                # The output fills up its last chunk: the next speech begins a new one.
+                self._position = 0
         else:
             await self.push_frame(frame, direction)
 
     async def cleanup(self) -> None:
         """Stop the session's tasks and its thread."""
-        await super().cleanup()
+        await super().cleanup()  # type: ignore[no-untyped-call]
         if self._watch:
             await self.cancel_task(self._watch)
             self._watch = None
@@ -137,7 +140,6 @@ class AvatarProcessor(FrameProcessor):
         if self._speech is speech:
             await self._send_rest(speech)
             self._speech = None
-            self._position = 0
 
     async def _mouth(
         self, speech: Speech, compute: Callable[[], list[MouthSegment]]

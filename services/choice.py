@@ -3,11 +3,22 @@
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from importlib import import_module
 
 import aiohttp
 from pipecat.services.llm_service import LLMService
 from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
+
+_MODULES = {
+    ("stt", "deepgram"): "pipecat.services.deepgram.stt",
+    ("llm", "openai"): "pipecat.services.openai.llm",
+    ("llm", "offline"): "offline.brain",
+    ("tts", "cartesia"): "pipecat.services.cartesia.tts",
+    ("tts", "elevenlabs"): "pipecat.services.elevenlabs.tts",
+    ("tts", "piper"): "services.piper",
+    ("tts", "offline"): "offline.voice",
+}
 
 
 def _setting(environment: Mapping[str, str], name: str, default: str | None = None) -> str | None:
@@ -18,7 +29,7 @@ def _setting(environment: Mapping[str, str], name: str, default: str | None = No
 class ServiceChoice:
     """The names of the chosen services; `stt` is None where nothing can listen.
 
-    Modules of services are imported only when they are used: some take half a second.
+    Only the modules of chosen services are imported: some take half a second.
     """
 
     stt: str | None
@@ -48,6 +59,12 @@ class ServiceChoice:
     def as_dict(self) -> dict[str, str | None]:
         """Return the names by kind, as `/status` gives them."""
         return asdict(self)
+
+    def load(self) -> None:
+        """Import the modules of the chosen services, so that a session's start need not."""
+        for kind in ("stt", "llm", "tts"):
+            if module := _MODULES.get((kind, getattr(self, kind))):
+                import_module(module)
 
     def make_stt(self, environment: Mapping[str, str] = os.environ) -> STTService | None:
         """Return a new speech-to-text service, None where there is none."""
