@@ -1,5 +1,6 @@
 """What several tests need: the avatar, speech, an output transport that records, a running pod."""
 
+import asyncio
 import os
 import shutil
 import socket
@@ -8,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,8 +75,6 @@ class RecordingOutput(BaseOutputTransport):
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
         if self._pace:
-            import asyncio
-
             now = time.monotonic()
             self._due_s = max(self._due_s, now) + 0.01 / self._pace
             await asyncio.sleep(self._due_s - now)
@@ -109,28 +108,61 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def start_pod(log: Path, folder: Path = ROOT, **environment: str) -> RunningPod:
-    """Start `python -m pipecatcloud_system` in a folder and wait until it is ready."""
-    port = free_port()
+def start_pod(
+    log: Path,
+    folder: Path = ROOT,
+    *,
+    command: Sequence[str] = ("-m", "pipecatcloud_system"),
+    port: int | None = None,
+    probe: str = "/readyz",
+    ready: bool = True,
+    **environment: str,
+) -> RunningPod:
+    """Start a pod in a folder and wait until it answers.
+
+    Args:
+        log: File for what it prints.
+        folder: Working directory, where its bot.py lies.
+        command: What Python runs.
+        port: Its port; a free one without.
+        probe: Path that is asked.
+        ready: Wait for 200; else any answer will do.
+        **environment: Variables added to the environment.
+    """
+    port = port or free_port()
     url = f"http://127.0.0.1:{port}"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipecatcloud_system"],
+            [sys.executable, *command],
             cwd=folder,
-            env={**os.environ, "PORT": str(port), "PYTHONPATH": str(ROOT), **environment},
+            env={**os.environ, "PYTHONPATH": str(ROOT), **environment, "PORT": str(port)},
             stdout=out,
             stderr=subprocess.STDOUT,
         )
+    pod = RunningPod(url, process, log)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            with urllib.request.urlopen(f"{url}/readyz", timeout=2):
-                return RunningPod(url, process, log)
+            with urllib.request.urlopen(url + probe, timeout=2):
+                return pod
+        except urllib.error.HTTPError:
+            if not ready:
+                return pod
         except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(0.05)
-    process.kill()
-    process.wait()
+            pass
+        time.sleep(0.05)
+    stop_pod(pod)
     pytest.fail(f"the pod did not become ready:\n{log.read_text()[-3000:]}")
+
+
+def stop_pod(pod: RunningPod) -> None:
+    """End a pod, by force if it has to be."""
+    pod.process.terminate()
+    try:
+        pod.process.wait(15)
+    except subprocess.TimeoutExpired:
+        pod.process.kill()
+        pod.process.wait()
 
 
 @pytest.fixture(scope="session")
@@ -138,9 +170,4 @@ def pod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPod]:
     """The agent with its offline voice and brain, in a pod on a free port."""
     running = start_pod(tmp_path_factory.mktemp("pod") / "log")
     yield running
-    running.process.terminate()
-    try:
-        running.process.wait(15)
-    except subprocess.TimeoutExpired:
-        running.process.kill()
-        running.process.wait()
+    stop_pod(running)
