@@ -145,28 +145,31 @@ class AvatarPresenter(FrameProcessor):
                 self.counters.restarts += 1
                 start_s, tick = self._clock(), 0
                 continue
-            if late_s > 1 / self._fps and self._picture:
+            try:
+                await self._show(due_s, repeat=late_s > 1 / self._fps)
+            # Whatever the picture's fault is, the sound goes on.
+            except Exception as error:
+                self.counters.failed += 1
+                if self.counters.failed == 1:
+                    logger.opt(exception=error).error(f"{self}: a picture failed: {error}")
+            tick += 1
+
+    async def _show(self, due_s: float, repeat: bool) -> None:
+        """Draw a picture and write it; where that fails, write the last good one."""
+        try:
+            if repeat and self._picture:
                 self.counters.repeated += 1
             else:
-                await self._draw(due_s)
+                mouth = self._timeline.mouth(due_s, due_s + 1 / self._fps)
+                pose = self._performance.pose(due_s, mouth)
+                self._picture = await self.get_event_loop().run_in_executor(
+                    self._thread, self._picture_of, pose
+                )
+                self.counters.drawn += 1
+        finally:
             if self._picture:
                 frame = OutputImageRawFrame(self._picture, self._size, "RGB")
                 await self._output.write_video_frame(frame)
-            tick += 1
-
-    async def _draw(self, due_s: float) -> None:
-        mouth = self._timeline.mouth(due_s, due_s + 1 / self._fps)
-        try:
-            pose = self._performance.pose(due_s, mouth)
-            self._picture = await self.get_event_loop().run_in_executor(
-                self._thread, self._picture_of, pose
-            )
-            self.counters.drawn += 1
-        # Whatever the picture's fault is, the sound goes on.
-        except Exception as error:
-            self.counters.failed += 1
-            if self.counters.failed == 1:
-                logger.opt(exception=error).error(f"{self}: the last good picture stays: {error}")
 
     def _picture_of(self, pose: Pose) -> bytes:
         # Made here, on the session's thread: it takes longer than the event loop may wait.
