@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,11 +25,15 @@ class Avatar:
     def load(cls, config: AvatarConfig | None = None) -> "Avatar":
         """Load model and rig and draw one picture, so that what is broken fails here.
 
+        Switches OpenCV's own threads off for the process: a picture is too small to gain by
+        them, and they would take the other cores from the sound.
+
         Raises:
             ModelError: The model or its card is unusable; the message names file and reason.
             RigError: The avatar's folder is unusable; the message names file and reason.
         """
         config = config or AvatarConfig()
+        cv2.setNumThreads(1)
         avatar = cls(config, LipSyncModel.load(config.model), load_rig(config.rig))
         avatar.still()
         return avatar
