@@ -29,12 +29,15 @@ from avatar.timeline import MouthTimeline
 
 TRANSPORT_DELAY_MS = {
     # Packets of 20 ms, the encoder and the queue in front of it; benchmarks/av_sync.py.
-    "SmallWebRTCOutputTransport": 25.0,
+    "SmallWebRTCOutputTransport": 21.5,
     # Not measured: their servers are out of reach of the benchmark.
     "DailyOutputTransport": 0.0,
     "LiveKitOutputTransport": 0.0,
 }
 """How much later the sound right behind a cue is heard than a picture written with the cue."""
+
+_DRAWING_S = 0.008
+"""Drawing begins this long before a picture is due: how long it takes then does not show."""
 
 _CATCH_UP_S = 0.5
 """After a longer standstill the clock of the pictures starts anew."""
@@ -135,15 +138,14 @@ class AvatarPresenter(FrameProcessor):
         SmallWebRTC's own track stamps its pictures 1/30 s apart: one left out would shift all
         that follow. So a tick that comes too late repeats the last picture.
         """
-        start_s, tick = self._clock(), 0
+        start_s, tick = self._clock() + _DRAWING_S, 0
         while True:
             due_s = start_s + tick / self._fps
+            await self._until(due_s - _DRAWING_S)
             late_s = self._clock() - due_s
-            if late_s < 0:
-                await asyncio.sleep(-late_s)
-            elif late_s > _CATCH_UP_S:
+            if late_s > _CATCH_UP_S:
                 self.counters.restarts += 1
-                start_s, tick = self._clock(), 0
+                start_s, tick = self._clock() + _DRAWING_S, 0
                 continue
             try:
                 await self._show(due_s, repeat=late_s > 1 / self._fps)
@@ -155,7 +157,7 @@ class AvatarPresenter(FrameProcessor):
             tick += 1
 
     async def _show(self, due_s: float, repeat: bool) -> None:
-        """Draw a picture and write it; where that fails, write the last good one."""
+        """Draw a picture and write it when it is due; where that fails, write the last one."""
         try:
             if repeat and self._picture:
                 self.counters.repeated += 1
@@ -168,8 +170,14 @@ class AvatarPresenter(FrameProcessor):
                 self.counters.drawn += 1
         finally:
             if self._picture:
+                await self._until(due_s)
                 frame = OutputImageRawFrame(self._picture, self._size, "RGB")
                 await self._output.write_video_frame(frame)
+
+    async def _until(self, time_s: float) -> None:
+        wait_s = time_s - self._clock()
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
 
     def _picture_of(self, pose: Pose) -> bytes:
         # Made here, on the session's thread: it takes longer than the event loop may wait.
