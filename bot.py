@@ -230,6 +230,11 @@ async def _converse(
             hello = {"role": "developer", "content": "Greet the user and say who you are."}
             await worker.queue_frame(LLMMessagesAppendFrame([hello], run_llm=True))
 
+    @transport.event_handler("on_client_connected")
+    async def on_client_connected(_transport: BaseTransport, client: Any) -> None:
+        if face and isinstance(args, SmallWebRTCRunnerArguments):
+            await face.presenter.use_own_track(client)
+
     @transport.event_handler("on_client_disconnected")
     async def on_client_disconnected(_transport: BaseTransport, _client: Any) -> None:
         await worker.cancel(reason="the user left")

@@ -7,7 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
+import numpy as np
 from loguru import logger
+from numpy.typing import NDArray
 from pipecat.frames.frames import (
     CancelFrame,
     EndFrame,
@@ -18,6 +21,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.transports.base_output import BaseOutputTransport
+from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 
 from avatar.avatar import Avatar
 from avatar.controls import Pose
@@ -26,6 +30,7 @@ from avatar.illustrated import IllustratedFace
 from avatar.performance import Performance
 from avatar.playback import Playback
 from avatar.timeline import MouthTimeline
+from avatar.webrtc_track import PictureTrack
 
 TRANSPORT_DELAY_MS = {
     # Packets of 20 ms, the encoder and the queue in front of it; benchmarks/av_sync.py.
@@ -45,10 +50,21 @@ _CATCH_UP_S = 0.5
 
 @dataclass(slots=True)
 class PictureCounters:
-    """What happened to the pictures of a session."""
+    """What happened to the pictures of a session.
+
+    Attributes:
+        drawn: Drawn and handed on.
+        skipped: Not drawn, for time was lost.
+        repeated: Not drawn, the last one handed on again.
+        dropped: Drawn, and not encoded in time.
+        failed: Could not be drawn or handed on.
+        restarts: Times the clock of the pictures began anew after a standstill.
+    """
 
     drawn: int = 0
+    skipped: int = 0
     repeated: int = 0
+    dropped: int = 0
     failed: int = 0
     restarts: int = 0
 
@@ -89,7 +105,9 @@ class AvatarPresenter(FrameProcessor):
             ),
             0.0,
         )
-        self._picture: bytes | None = None
+        self._picture: NDArray[np.uint8] | None = None
+        self._track: PictureTrack | None = None
+        self._written = 0
         self._ticker: asyncio.Task[None] | None = None
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
@@ -133,10 +151,11 @@ class AvatarPresenter(FrameProcessor):
         )
 
     async def _tick(self) -> None:
-        """Write a picture every 1/fps s, never fewer.
+        """Write a picture every 1/fps s.
 
-        SmallWebRTC's own track stamps its pictures 1/30 s apart: one left out would shift all
-        that follow. So a tick that comes too late repeats the last picture.
+        Where time was lost the transport gets the last picture again for every tick: it stamps
+        pictures 1/30 s apart, and one left out would shift all that follow. Our own track does
+        not care.
         """
         start_s, tick = self._clock() + _DRAWING_S, 0
         while True:
@@ -146,6 +165,11 @@ class AvatarPresenter(FrameProcessor):
             if late_s > _CATCH_UP_S:
                 self.counters.restarts += 1
                 start_s, tick = self._clock() + _DRAWING_S, 0
+                continue
+            if self._track and late_s > 1 / self._fps:
+                skipped = int(late_s * self._fps)
+                self.counters.skipped += skipped
+                tick += skipped
                 continue
             try:
                 await self._show(due_s, repeat=late_s > 1 / self._fps)
@@ -159,7 +183,7 @@ class AvatarPresenter(FrameProcessor):
     async def _show(self, due_s: float, repeat: bool) -> None:
         """Draw a picture and write it when it is due; where that fails, write the last one."""
         try:
-            if repeat and self._picture:
+            if repeat and self._picture is not None:
                 self.counters.repeated += 1
             else:
                 mouth = self._timeline.mouth(due_s, due_s + 1 / self._fps)
@@ -169,17 +193,43 @@ class AvatarPresenter(FrameProcessor):
                 )
                 self.counters.drawn += 1
         finally:
-            if self._picture:
+            if self._picture is not None:
                 await self._until(due_s)
-                frame = OutputImageRawFrame(self._picture, self._size, "RGB")
-                await self._output.write_video_frame(frame)
+                await self._write(self._picture, due_s)
+
+    async def _write(self, picture: NDArray[np.uint8], due_s: float) -> None:
+        """Hand a picture to the track of our own, or else to the transport."""
+        if self._track:
+            self._track.put(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420), due_s)
+            self.counters.dropped = self._track.dropped
+            return
+        frame = OutputImageRawFrame(picture.tobytes(), self._size, "RGB")
+        if await self._output.write_video_frame(frame):
+            self._written += 1
+
+    async def use_own_track(self, connection: SmallWebRTCConnection) -> None:
+        """Send pictures over a track of our own from now on; call it whenever a peer connects.
+
+        Cheaper than the transport's track, and late pictures are dropped instead of queued.
+
+        Args:
+            connection: The connection that SmallWebRTCTransport serves.
+        """
+        # The new timestamps go on where those of the transport's track have got to.
+        start_s = self._clock() - self._written / self._fps
+        self._track, self._written = PictureTrack(start_s), 0
+        connection.replace_video_track(self._track)
+        if self._picture is not None:
+            # The sender still waits for a picture of the track that it had.
+            frame = OutputImageRawFrame(self._picture.tobytes(), self._size, "RGB")
+            await self._output.write_video_frame(frame)
 
     async def _until(self, time_s: float) -> None:
         wait_s = time_s - self._clock()
         if wait_s > 0:
             await asyncio.sleep(wait_s)
 
-    def _picture_of(self, pose: Pose) -> bytes:
+    def _picture_of(self, pose: Pose) -> NDArray[np.uint8]:
         # Made here, on the session's thread: it takes longer than the event loop may wait.
         self._face = self._face or self._avatar.face()
-        return self._face.draw(pose).tobytes()
+        return self._face.draw(pose)
