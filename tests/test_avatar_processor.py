@@ -196,23 +196,6 @@ async def test_uninterruptible_speech_goes_on_with_its_mouth(avatar: Avatar) -> 
     assert stage.processor.counters.cues == 45
 
 
-async def test_speech_never_runs_far_ahead_of_playback(avatar: Avatar) -> None:
-    stage = Stage(avatar, pace=2.0)
-    furthest = 0
-
-    def measure() -> None:
-        nonlocal furthest
-        sent = sum(len(f.audio) for f in stage.tap.frames if isinstance(f, TTSAudioRawFrame)) // 2
-        furthest = max(furthest, sent - len(stage.output.pcm))
-
-    stage.output.on_sound = measure
-    async with Conversation(stage) as conversation:
-        await conversation.say(tts(speech_like(2.0, RATE_HZ)))
-        await until(lambda: len(stage.output.pcm) >= 2 * RATE_HZ)
-    lead_samples = RATE_HZ * avatar.config.lead_ms // 1000
-    assert furthest <= lead_samples + 2 * RATE_HZ // 30
-
-
 async def test_a_voice_that_falls_silent_without_a_word_is_heard_to_its_end(
     avatar: Avatar,
 ) -> None:
