@@ -81,7 +81,8 @@ class ServiceChoice:
         if self.llm == "offline":
             from offline.brain import ScriptedLLMService
 
-            return ScriptedLLMService()
+            settings = ScriptedLLMService.Settings(system_instruction=instruction)
+            return ScriptedLLMService(settings=settings)
         from pipecat.services.openai.llm import OpenAILLMService
 
         # A local server asks for no key, yet the client library wants one.
