@@ -1,0 +1,83 @@
+"""Run the bot.py of the working directory as a pod: import it, add the routes, serve."""
+
+import argparse
+import asyncio
+import dataclasses
+import importlib
+import os
+import sys
+from types import ModuleType
+
+from pipecatcloud_system.logs import configure_logging
+from pipecatcloud_system.settings import Settings, port_number
+
+HELP = """Serve the bot.py of the working directory: one process, one session at a time.
+
+bot.py has `async def bot(args)`, and may have `readyz()` and routes of its own on the app that
+it imports from pipecatcloud_system. Settings are environment variables; docs/pod.md has them all.
+"""
+
+
+def main() -> int:
+    """Run the pod; gives the process's exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipecatcloud_system",
+        description=HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--host", help="address to listen on (default: HOST, else 127.0.0.1)")
+    parser.add_argument("--port", help="port, 0 for a free one (default: PORT, else 8080)")
+    options = parser.parse_args()
+    configure_logging(read_settings(parser, options).log_level)
+    bot_module = import_bot()
+    if bot_module is None:
+        return 1
+    # Once more: a bot.py may load a .env file, and what it imports may take over the log.
+    settings = read_settings(parser, options)
+    configure_logging(settings.log_level)
+    # Only now: Pipecat takes a second to import, too long for --help or a mistyped setting.
+    from pipecatcloud_system.server import install, serve
+
+    pod = install(bot_module.bot, getattr(bot_module, "readyz", None), settings)
+    try:
+        asyncio.run(serve(pod, settings))
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def read_settings(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Settings:
+    """The environment's settings, with the command line's in their place.
+
+    A setting that cannot be used ends the process with the usage and what is wrong.
+    """
+    try:
+        settings = Settings.from_environment(os.environ)
+        if options.host is not None:
+            settings = dataclasses.replace(settings, host=options.host)
+        if options.port is not None:
+            settings = dataclasses.replace(settings, port=port_number(options.port, "--port"))
+    except ValueError as error:
+        parser.error(str(error))
+    return settings
+
+
+def import_bot() -> ModuleType | None:
+    """The module `bot`, or None after saying what is wrong with it."""
+    sys.path.insert(0, os.getcwd())
+    try:
+        module = importlib.import_module("bot")
+    except ModuleNotFoundError as error:
+        if error.name != "bot":
+            raise
+        print(f"There is no bot.py in {os.getcwd()}.", file=sys.stderr)
+        return None
+    if not callable(getattr(module, "bot", None)):
+        print(f"{module.__file__} has no bot(args) to run.", file=sys.stderr)
+        return None
+    return module
+
+
+if __name__ == "__main__":
+    sys.exit(main())
