@@ -200,7 +200,8 @@ class AvatarPresenter(FrameProcessor):
     async def _write(self, picture: NDArray[np.uint8], due_s: float) -> None:
         """Hand a picture to the track of our own, or else to the transport."""
         if self._track:
-            self._track.put(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420), due_s)
+            i420 = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420), np.uint8)
+            self._track.put(i420, due_s)
             self.counters.dropped = self._track.dropped
             return
         frame = OutputImageRawFrame(picture.tobytes(), self._size, "RGB")
