@@ -124,7 +124,8 @@ add_lifespan_to_app(_lifespan)
 def _sound_and_picture(avatar: Avatar) -> dict[str, Any]:
     """Parameters of a transport that shows the avatar."""
     return {
-        "audio_in_enabled": True,
+        # Without a service that understands speech, voices must not interrupt the agent.
+        "audio_in_enabled": _services.stt is not None,
         "audio_out_enabled": True,
         # One chunk: cues stay close to their sound, and an interruption cuts within 50 ms.
         "audio_out_10ms_chunks": 1,
@@ -167,7 +168,7 @@ def _transport(args: RunnerArguments, avatar: Avatar) -> BaseTransport:
             return FastAPIWebsocketTransport(
                 args.websocket,
                 FastAPIWebsocketParams(
-                    audio_in_enabled=True,
+                    audio_in_enabled=_services.stt is not None,
                     audio_out_enabled=True,
                     audio_out_end_silence_secs=0,
                     serializer=ProtobufFrameSerializer(),

@@ -8,6 +8,8 @@ import os
 import sys
 from types import ModuleType
 
+import uvloop
+
 from pipecatcloud_system.logs import configure_logging
 from pipecatcloud_system.settings import Settings, port_number
 
@@ -40,7 +42,8 @@ def main() -> int:
 
     pod = install(bot_module.bot, getattr(bot_module, "readyz", None), settings)
     try:
-        asyncio.run(serve(pod, settings))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(pod, settings))
     except OSError as error:
         print(error, file=sys.stderr)
         return 1

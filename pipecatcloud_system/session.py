@@ -10,6 +10,7 @@ from loguru import logger
 from pipecat.runner.types import RunnerArguments
 
 from pipecatcloud_system.errors import Failure, PodBusy, PodDraining, Refusal
+from pipecatcloud_system.memory import Memory
 
 Bot = Callable[[Any], Awaitable[None]]
 Conduct = Callable[[], Coroutine[Any, Any, Failure | None]]
@@ -95,6 +96,7 @@ class Pod:
     def __init__(self, bot: Bot) -> None:
         self.bot = bot
         self.draining = False
+        self._memory = Memory()
         self._door = asyncio.Lock()
         self._session: Session | None = None
 
@@ -130,7 +132,9 @@ class Pod:
             await self.check_room()
             if (old := self.session) is not None:
                 await self._put_out(old)
+            self._memory.settle()
             self._session = Session(session_id, conduct, peer)
+            self._session.task.add_done_callback(lambda _: self._memory.give_back())
             return self._session
 
     async def _put_out(self, session: Session) -> None:

@@ -16,6 +16,8 @@ import pytest
 from conftest import ROOT, RunningPod, free_port, start_pod, stop_pod
 from pipecat.frames.protobufs import frames_pb2
 
+from avatar.avatar import Avatar
+from benchmarks.mouth_reading import fit_reader
 from benchmarks.peer import Peer
 
 LONG = "This is a rather long sentence about nothing at all, made to be interrupted in its middle. "
@@ -109,7 +111,7 @@ async def test_status_without_a_session(pod: RunningPod) -> None:
     assert status["uptime"] > 0
 
 
-async def test_speaks_with_a_moving_mouth_and_remembers(pod: RunningPod) -> None:
+async def test_speaks_with_a_moving_mouth_and_remembers(pod: RunningPod, avatar: Avatar) -> None:
     await no_session(pod)
     async with Peer(pod.url) as peer:
         await peer.connect()
@@ -134,9 +136,9 @@ async def test_speaks_with_a_moving_mouth_and_remembers(pod: RunningPod) -> None
     assert after["counters"]["pictures"]["failed"] == 0
     assert recording.picture_size == (512, 512)
     assert np.abs(recording.pcm.astype(int)).max() > 2000
-    mouths = recording.pictures.astype(float)
-    moved = np.abs(mouths - np.median(mouths, axis=0)).mean(axis=(1, 2))
-    assert np.percentile(moved, 95) > 2 * np.percentile(moved, 10)
+    opening = fit_reader(avatar.face().draw, drawings=400).opening(recording.pictures)
+    assert np.percentile(opening, 95) > 0.4, "open while it speaks"
+    assert np.percentile(opening, 20) < 0.15, "closed before and after"
 
 
 async def test_interrupt_ends_the_speech(pod: RunningPod) -> None:
