@@ -49,8 +49,13 @@ SYSTEM_INSTRUCTION = (
     "You are Mira, a friendly assistant with a face, talking aloud with one person. "
     "Answer in two to four short spoken sentences, without lists, markup or emoji."
 )
-OUTPUT_RATE_HZ = 24_000
-"""Sample rate of the sound sent to the user; speech of another rate is resampled once."""
+OUTPUT_RATE_HZ = 48_000
+"""Sample rate of the sound sent to the user; speech of another rate is resampled once.
+
+Opus's own: at another one aiortc resamples too, and holds back 20 ms of sound for it.
+"""
+WEBSOCKET_RATE_HZ = 24_000
+"""The same over a WebSocket, where sound travels uncompressed."""
 
 load_dotenv(Path(__file__).with_name(".env"))
 
@@ -170,6 +175,7 @@ def _transport(args: RunnerArguments, avatar: Avatar) -> BaseTransport:
                 FastAPIWebsocketParams(
                     audio_in_enabled=_services.stt is not None,
                     audio_out_enabled=True,
+                    audio_out_sample_rate=WEBSOCKET_RATE_HZ,
                     audio_out_end_silence_secs=0,
                     serializer=ProtobufFrameSerializer(),
                 ),

@@ -34,7 +34,7 @@ from avatar.webrtc_track import PictureTrack
 
 TRANSPORT_DELAY_MS = {
     # Packets of 20 ms, the encoder and the queue in front of it; benchmarks/av_sync.py.
-    "SmallWebRTCOutputTransport": 30.5,
+    "SmallWebRTCOutputTransport": 20.0,
     # Not measured: their servers are out of reach of the benchmark.
     "DailyOutputTransport": 0.0,
     "LiveKitOutputTransport": 0.0,

@@ -10,6 +10,9 @@ from pipecat.services.llm_service import LLMService
 from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
 
+CLOUD_VOICE_RATE_HZ = 24_000
+"""What voices reached over the network are asked for; every one has it."""
+
 _MODULES = {
     ("stt", "deepgram"): "pipecat.services.deepgram.stt",
     ("llm", "openai"): "pipecat.services.openai.llm",
@@ -104,6 +107,7 @@ class ServiceChoice:
 
             return CartesiaTTSService(
                 api_key=environment["CARTESIA_API_KEY"],
+                sample_rate=CLOUD_VOICE_RATE_HZ,
                 settings=CartesiaTTSService.Settings(
                     voice=_setting(
                         environment, "CARTESIA_VOICE_ID", "71a7ad14-091c-4e8e-a314-022ece01c121"
@@ -115,6 +119,7 @@ class ServiceChoice:
 
             return ElevenLabsTTSService(
                 api_key=environment["ELEVENLABS_API_KEY"],
+                sample_rate=CLOUD_VOICE_RATE_HZ,
                 settings=ElevenLabsTTSService.Settings(
                     voice=_setting(environment, "ELEVENLABS_VOICE_ID", "21m00Tcm4TlvDq8ikWAM")
                 ),

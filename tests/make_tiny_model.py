@@ -1,0 +1,104 @@
+"""Rebuilds tests/data/tiny.onnx and its card: the lip-sync model's interface, the mouth opened by
+loudness alone. Needs the package `onnx`: python tests/make_tiny_model.py"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from avatar.controls import MOUTH, VISEMES
+from avatar.features import BANDS, HOP_SAMPLES, SAMPLE_RATE
+
+PATH = Path(__file__).parent / "data" / "tiny.onnx"
+HISTORY_HOPS = 8
+MIDDLE = -8.0
+"""Mean log-mel at which the mouth is half open; digital silence is -11.5, a loud voice -4."""
+
+
+def tiny_model() -> onnx.ModelProto:
+    """Row k is a function of the two hops that lie four rows behind the newest one."""
+    opening = np.zeros((2 * BANDS, len(MOUTH)), np.float32)
+    bias = np.full(len(MOUTH), -6.0, np.float32)
+    for name, slope in (("jaw", 0.8), ("open", 1.0), ("speak", 2.0)):
+        opening[:, MOUTH.index(name)] = slope / (2 * BANDS)
+        bias[MOUTH.index(name)] = -slope * MIDDLE
+    shapes = np.zeros((2 * BANDS, len(VISEMES)), np.float32)
+    shapes[:, VISEMES.index("aa")] = 2.0 / (2 * BANDS)
+    shape_bias = np.full(len(VISEMES), -9.0, np.float32)
+    shape_bias[VISEMES.index("sil")] = 0.0
+    shape_bias[VISEMES.index("aa")] = -2.0 * MIDDLE
+    constants: dict[str, Any] = {
+        "opening": opening,
+        "bias": bias,
+        "shapes": shapes,
+        "shape_bias": shape_bias,
+        "one": np.array([1], np.int64),
+        "late": np.array([1 - HISTORY_HOPS], np.int64),
+        "history_start": np.array([-HISTORY_HOPS], np.int64),
+        "end": np.array([2**31 - 1], np.int64),
+        "pairs": np.array([1, -1, 2 * BANDS], np.int64),
+    }
+    nodes = [
+        helper.make_node("Concat", ["history", "mel"], ["all"], axis=1),
+        helper.make_node("Slice", ["all", "one", "late", "one"], ["heard"]),
+        helper.make_node("Slice", ["all", "history_start", "end", "one"], ["history_next"]),
+        helper.make_node("Reshape", ["heard", "pairs"], ["rows"]),
+        helper.make_node("MatMul", ["rows", "opening"], ["opened"]),
+        helper.make_node("Add", ["opened", "bias"], ["logits"]),
+        helper.make_node("Sigmoid", ["logits"], ["mouth"]),
+        helper.make_node("MatMul", ["rows", "shapes"], ["shaped"]),
+        helper.make_node("Add", ["shaped", "shape_bias"], ["shape_logits"]),
+        helper.make_node("Softmax", ["shape_logits"], ["visemes"], axis=-1),
+    ]
+
+    def tensor(name: str, *shape: int | str) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [tensor("mel", 1, "hops", BANDS), tensor("history", 1, HISTORY_HOPS, BANDS)],
+        [
+            tensor("mouth", 1, "rows", len(MOUTH)),
+            tensor("visemes", 1, "rows", len(VISEMES)),
+            tensor("history_next", 1, HISTORY_HOPS, BANDS),
+        ],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    model.producer_name = "make_tiny_model"
+    onnx.checker.check_model(model)
+    return model
+
+
+def tiny_card() -> dict[str, Any]:
+    """The card of tiny_model()."""
+    return {
+        "name": "tiny",
+        "version": "1.0.0",
+        "description": "Opens the mouth by loudness; for tests.",
+        "sample_rate_hz": SAMPLE_RATE,
+        "hop_samples": HOP_SAMPLES,
+        "bands": BANDS,
+        "row_s": 0.02,
+        "lookahead_s": 0.08,
+        "controls": list(MOUTH),
+        "visemes": list(VISEMES),
+        "states": [
+            {"input": "history", "output": "history_next", "shape": [1, HISTORY_HOPS, BANDS]}
+        ],
+        "thresholds": {"press": 0.5, "fv": 0.5},
+    }
+
+
+if __name__ == "__main__":
+    PATH.write_bytes(tiny_model().SerializeToString())
+    card = json.dumps(tiny_card(), indent=2) + "\n"
+    PATH.with_name("tiny.onnx.json").write_text(card, encoding="utf-8")

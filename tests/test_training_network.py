@@ -1,0 +1,68 @@
+"""The network and its training; runs where training/requirements.txt is installed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="pip install -r training/requirements.txt")
+pytest.importorskip("onnx", reason="pip install -r training/requirements.txt")
+
+from avatar.controls import MOUTH  # noqa: E402
+from avatar.features import BANDS  # noqa: E402
+from avatar.lipsync import LipSyncModel  # noqa: E402
+from training import prepare  # noqa: E402
+from training import train as training  # noqa: E402
+from training.export import export  # noqa: E402
+from training.network import LipSyncNet  # noqa: E402
+
+ABOUT = {"name": "test", "version": "0", "thresholds": {"press": 0.5, "fv": 0.5}}
+
+
+@pytest.fixture
+def features(tmp_path: Path) -> Path:
+    """A few seconds of noise instead of speech, labelled at random, in the files of prepare."""
+    rng = np.random.default_rng(0)
+    rows = 600
+    for engine in training.SOURCE_SHARE:
+        for number in range(1, prepare.PASSES + 1):
+            np.savez(
+                tmp_path / f"{engine}-00-pass{number}.npz",
+                mel=rng.normal(-6, 2, (2 * rows, BANDS)).astype(np.float16),
+                mouth=rng.uniform(0, 1, (rows, len(MOUTH))).astype(np.float16),
+                visemes=rng.integers(0, 15, rows).astype(np.int8),
+                phones=rng.integers(0, 40, rows).astype(np.int8),
+            )
+    for kind in ("hum", "clicks"):
+        mel = rng.normal(-9, 1, (2000, BANDS)).astype(np.float16)
+        np.savez(tmp_path / f"noise-{kind}.npz", mel=mel)
+    return tmp_path
+
+
+def test_the_exported_model_computes_the_same(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    network = LipSyncNet()
+    network.shift("press", 1.0)
+    mel = torch.randn(1, 60, BANDS)
+    with torch.no_grad():
+        logits, *_ = network(mel, *network.first_states(1))
+    path = tmp_path / "model.onnx"
+    export(network, path, ABOUT)
+    model = LipSyncModel.load(path)
+    states, rows = model.first_states(), []
+    for piece in np.split(mel[0].numpy(), [2, 8, 40]):
+        mouth, _, states = model.run(piece, states)
+        rows.append(mouth)
+    expected = torch.sigmoid(logits)[0].numpy()
+    # single precision through five layers, summed in another order
+    np.testing.assert_allclose(np.concatenate(rows), expected, atol=1e-4)
+
+
+def test_training_continues_where_it_stopped(features: Path, tmp_path: Path) -> None:
+    training.train(features, tmp_path / "run", seed=1, steps=2)
+    resumed = training.train(features, tmp_path / "run", seed=1, steps=3)
+    again = training.train(features, tmp_path / "run", seed=1, steps=3)
+    for first, second in zip(resumed.parameters(), again.parameters(), strict=True):
+        assert torch.equal(first, second)
+    saved = torch.load(tmp_path / "run" / "checkpoint.pt")
+    assert saved["step"] == 3

@@ -1,0 +1,1 @@
+"""Builds avatar/assets/lipsync.onnx from nothing: corpus, features, network, export, scores."""

@@ -1,0 +1,134 @@
+"""Builds the lip-sync model: python -m training all --out build
+
+Steps, each continuing where it stopped: corpus (speech with phone times), prepare (features and
+targets), train, export (ONNX and card), evaluate (held-out voices; adds the scores to the card).
+"""
+
+import argparse
+import json
+import math
+import time
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avatar.lipsync import LipSyncModel
+from training.corpus import build_corpus, shard_paths
+from training.evaluate import evaluate, event_threshold, held_out_tracks
+from training.export import export
+from training.prepare import HELD_OUT_ESPEAK, PASSES, prepare
+from training.synthesis import ESPEAK_LANGUAGES, ESPEAK_VARIANTS, SynthesisError
+from training.train import STEPS, train
+
+STEPS_IN_ORDER = ("corpus", "prepare", "train", "export", "evaluate")
+NAME, VERSION, SEED = "mouthpiece-lipsync", "1.0.0", 1
+
+
+def data_used(shards: list[Path]) -> dict[str, Any]:
+    """What the corpus consists of, for the card: minutes of sound by source."""
+    minutes: Counter[str] = Counter()
+    for shard in shards:
+        with np.load(shard) as file:
+            entries = json.loads(str(file["entries"]))
+        source = shard.stem.rpartition("-")[0]
+        minutes[source] += sum(entry["samples"] for entry in entries) / 16_000 / 60
+    return {
+        "minutes": {source: round(number, 1) for source, number in minutes.items()},
+        "espeak_ng_languages": list(ESPEAK_LANGUAGES),
+        "espeak_ng_variants": len(ESPEAK_VARIANTS),
+        "held_out": [
+            "festival-ked",
+            "every tenth recording of festvox-ru",
+            *(f"espeak-ng +{variant}" for variant in sorted(HELD_OUT_ESPEAK)),
+        ],
+        "passes": f"{PASSES} varied renderings of everything, varied again in each example",
+        "text": "templates, word lists and made-up words of training/sentences.py",
+        "not_speech": "noise, breath, clicks, hum, tones and music made by training/noises.py",
+        "real_speech": "festvox-ru only; nothing else was recorded from people",
+    }
+
+
+LICENCES = {
+    "model": "BSD-2-Clause, as the project",
+    "flite, festival kal, ked, slt-hts": "CMU / CSTR permissive",
+    "festvox-ru": "BSD-like, (c) 2005 Nickolay V. Shmyrev",
+    "espeak-ng": "GPL-3.0-or-later program; its spoken output is used, no part of it is included",
+}
+
+
+def main() -> None:
+    """Run one step or all."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("step", choices=("all", *STEPS_IN_ORDER))
+    parser.add_argument("--out", type=Path, default=Path("build"), help="folder for everything")
+    parser.add_argument("--steps", type=int, default=STEPS, help="training steps")
+    options = parser.parse_args()
+    for step in STEPS_IN_ORDER if options.step == "all" else (options.step,):
+        start = time.monotonic()
+        try:
+            _run(step, options.out, options.steps)
+        except SynthesisError as error:
+            parser.exit(1, f"{error}\n")
+        print(f"{step}: {time.monotonic() - start:.0f} s")
+
+
+def _run(step: str, out: Path, steps: int) -> None:
+    shards = shard_paths(out / "corpus")
+    model_path = out / "lipsync.onnx"
+    if step == "corpus":
+        build_corpus(out / "corpus", SEED)
+    elif step == "prepare":
+        prepare(shards, out / "features", SEED)
+    elif step == "train":
+        train(out / "features", out / "train", SEED, steps)
+    elif step == "export":
+        about = {
+            "name": NAME,
+            "version": VERSION,
+            "description": "16 kHz speech to ten mouth controls and fifteen visemes, streaming.",
+            "seed": SEED,
+            "training_steps": steps,
+            "data": data_used(shards),
+            "licences": LICENCES,
+            "thresholds": {"press": 0.5, "fv": 0.5},
+        }
+        network = train(out / "features", out / "train", SEED, steps)
+        export(network, model_path, about)
+        tracks = held_out_tracks(LipSyncModel.load(model_path), shards)
+        about["shifted_to_half"] = {}
+        for control in ("press", "fv"):
+            threshold = event_threshold(tracks, control)
+            about["shifted_to_half"][control] = threshold
+            network.shift(control, -math.log(threshold / (1 - threshold)))
+        export(network, model_path, about)
+    else:
+        _evaluate(model_path, shards)
+
+
+def _evaluate(model_path: Path, shards: list[Path]) -> None:
+    scores, openings = evaluate(LipSyncModel.load(model_path), shards)
+    rounded = {
+        engine: {name: round(number, 3) for name, number in asdict(figures).items()}
+        for engine, figures in scores.items()
+    }
+    for engine, figures in rounded.items():
+        print(f"{engine:10}", "  ".join(f"{name} {number}" for name, number in figures.items()))
+    print("opening   ", "  ".join(f"{kind} {number:.3f}" for kind, number in openings.items()))
+    card_path = model_path.with_name(model_path.name + ".json")
+    card = json.loads(card_path.read_text("utf-8"))
+    card["scores"] = {
+        "held_out_voices": rounded,
+        "mean_open_without_speech": {kind: round(n, 3) for kind, n in openings.items()},
+    }
+    card_path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

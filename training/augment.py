@@ -1,0 +1,75 @@
+"""Variation of log-mel features while training: other mouths, lines, levels and noises."""
+
+import numpy as np
+import numpy.typing as npt
+
+from avatar.features import BANDS, FLOOR, HIGHEST_HZ, LOWEST_HZ, SILENCE
+
+Float32Array = npt.NDArray[np.float32]
+
+LONGEST_WARP = 0.16
+LEAN = 0.04
+QUIETEST_DB = -22.0
+
+
+def _band_centres_hz() -> npt.NDArray[np.float64]:
+    low, high = (2595.0 * np.log10(1.0 + hz / 700.0) for hz in (LOWEST_HZ, HIGHEST_HZ))
+    return 700.0 * (10.0 ** (np.linspace(low, high, BANDS + 2)[1:-1] / 2595.0) - 1.0)
+
+
+_CENTRES_HZ = _band_centres_hz()
+
+
+def warp(mel: Float32Array, factor: float, lean: float = 1.0) -> Float32Array:
+    """As if the vocal tract were shorter: every resonance times `factor`.
+
+    Args:
+        mel: (hops, 40) log-mel.
+        factor: of the frequencies in the middle of the bands.
+        lean: the highest resonances move by lean times, the lowest by 1 / lean times as much.
+    """
+    factors = factor * lean ** np.linspace(-1, 1, BANDS)
+    sources = np.interp(_CENTRES_HZ / factors, _CENTRES_HZ, np.arange(BANDS))
+    low = np.minimum(sources.astype(int), BANDS - 2)
+    share = (sources - low).astype(np.float32)
+    return mel[:, low] * (1 - share) + mel[:, low + 1] * share
+
+
+def line(rng: np.random.Generator) -> Float32Array:
+    """(40,) a smooth gain per band, natural log of power: microphone, room, voice timbre."""
+    points = rng.integers(3, 8)
+    gains_db = rng.normal(0, rng.uniform(0, 6), points)
+    gains_db += np.linspace(-1, 1, points) * rng.normal(0, 4)
+    curve = np.interp(np.linspace(0, 1, BANDS), np.linspace(0, 1, points), gains_db)
+    return (curve * np.log(10) / 10).astype(np.float32)
+
+
+def vary(mel: Float32Array, noise: Float32Array | None, rng: np.random.Generator) -> Float32Array:
+    """A variation of (hops, 40) log-mel; the targets stay as they are.
+
+    Args:
+        mel: speech.
+        noise: (hops, 40) log-mel of a noise to mix in, or None.
+        rng: source of chance.
+    """
+    if rng.random() < 0.75:
+        factor = np.exp(rng.uniform(-LONGEST_WARP, LONGEST_WARP))
+        mel = warp(mel, float(factor), float(np.exp(rng.normal(0, LEAN))))
+    power = np.maximum(np.exp(mel) - FLOOR, 0.0)
+    if rng.random() < 0.75:
+        power = power * np.exp(line(rng))
+    level = 10 ** (rng.uniform(QUIETEST_DB, 6.0) / 10) if rng.random() < 0.7 else 1.0
+    power = power * level
+    if noise is not None:
+        added = np.maximum(np.exp(noise) - FLOOR, 0.0)
+        snr_db = rng.uniform(0, 35)
+        loud = np.mean(np.sort(power.sum(1))[len(power) // 2 :])
+        gain = loud / (added.sum(1).mean() + 1e-9) * 10 ** (-snr_db / 10)
+        power = power + gain * added
+    mel = np.log(power + FLOOR).astype(np.float32)
+    if rng.random() < 0.12:  # a line that ends at some frequency
+        mel[:, rng.integers(26, BANDS) :] = SILENCE
+    if rng.random() < 0.3:  # masks
+        start, width = rng.integers(0, BANDS - 4), rng.integers(1, 5)
+        mel[:, start : start + width] = mel.mean()
+    return mel

@@ -1,0 +1,90 @@
+"""Scores on the voices kept from training, heard through avatar.lipsync as a session hears them."""
+
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from avatar.controls import MOUTH
+from avatar.features import SAMPLE_RATE
+from avatar.lipsync import LipSyncModel, LipSyncState
+from training.corpus import read_shard
+from training.metrics import Scores, Track, closures, matches, score
+from training.noises import KINDS
+from training.prepare import held_out
+from training.synthesis import Utterance
+
+UTTERANCES_PER_GROUP = 60
+NOISE_SECONDS = 60
+NOISE_LEVEL = 0.05
+THRESHOLDS = [round(0.2 + 0.05 * i, 2) for i in range(14)]
+
+Float32Array = npt.NDArray[np.float32]
+
+
+def held_out_utterances(shards: list[Path]) -> dict[str, list[Utterance]]:
+    """Utterances kept from training, by engine, evenly drawn."""
+    groups: dict[str, list[Utterance]] = defaultdict(list)
+    for shard in shards:
+        for utterance in read_shard(shard):
+            if held_out(utterance, shard.stem):
+                groups[shard.stem.partition("-")[0]].append(utterance)
+    return {
+        engine: utterances[:: max(1, len(utterances) // UTTERANCES_PER_GROUP)]
+        for engine, utterances in groups.items()
+    }
+
+
+def hear(model: LipSyncModel, pcm: Float32Array) -> tuple[Float32Array, Float32Array]:
+    """Mouth (rows, 10) and visemes (rows, 15) of a whole sound."""
+    state = LipSyncState(model)
+    mouth, visemes = state.feed_with_visemes(pcm)
+    last_mouth, last_visemes = state.flush_with_visemes()
+    return np.concatenate((mouth, last_mouth)), np.concatenate((visemes, last_visemes))
+
+
+def held_out_tracks(
+    model: LipSyncModel, shards: list[Path]
+) -> dict[str, tuple[list[Track], list[Track]]]:
+    """By engine of the voices kept from training: what the model does, and the truth."""
+    result = {}
+    for engine, utterances in held_out_utterances(shards).items():
+        tracks, truths = [], []
+        for utterance in tqdm(utterances, f"hear {engine}", unit="utterance"):
+            mouth, visemes = hear(model, utterance.pcm.astype(np.float32) / 32768)
+            tracks.append(Track.of_rows(mouth, visemes, model.card.row_s, utterance.seconds))
+            truths.append(Track.of_phones(utterance.segments, utterance.seconds))
+        result[engine] = tracks, truths
+    return result
+
+
+def event_threshold(tracks: dict[str, tuple[list[Track], list[Track]]], control: str) -> float:
+    """The evidence of "press" or "fv" above which events are found best, over all engines."""
+
+    def f1(threshold: float) -> float:
+        figures = []
+        for found, true in tracks.values():
+            hits = count = 0
+            for track, truth in zip(found, true, strict=True):
+                events = closures(track.control(control), threshold)
+                wanted = closures(truth.control(control))
+                hits += matches(events, wanted)
+                count += len(events) + len(wanted)
+            figures.append(2 * hits / max(1, count))
+        return float(np.mean(figures))
+
+    return max(THRESHOLDS, key=f1)
+
+
+def evaluate(model: LipSyncModel, shards: list[Path]) -> tuple[dict[str, Scores], dict[str, float]]:
+    """Scores by engine of the voices kept from training, and mean `open` by kind of noise."""
+    tracks = held_out_tracks(model, shards)
+    scores = {engine: score(found, true) for engine, (found, true) in tracks.items()}
+    rng = np.random.default_rng(99)
+    openings = {}
+    for kind, make in KINDS.items():
+        mouth, _ = hear(model, NOISE_LEVEL * make(NOISE_SECONDS * SAMPLE_RATE, rng))
+        openings[kind] = float(mouth[:, MOUTH.index("open")].mean())
+    return scores, openings

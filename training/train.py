@@ -1,0 +1,291 @@
+"""Training: batches from the prepared features, the losses, checkpoints."""
+
+import copy
+import json
+import math
+import os
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+from tqdm import tqdm
+
+from avatar.controls import MOUTH, VISEMES
+from avatar.features import SILENCE
+from training.augment import vary
+from training.network import DELAY_ROWS, LipSyncNet
+from training.prepare import PASSES
+
+CYCLES = (3500, 4000, 2500)
+"""Steps of each fall of the learning rate; the next one begins RESTART times as high."""
+RESTART = 0.6
+STEPS = sum(CYCLES)
+BATCH = 16
+"""Examples per worker and step."""
+WORKERS = 2
+"""Threads that each take a share of every step."""
+ROWS = 200
+"""Rows per example: four seconds."""
+LEARNING_RATE = 2.5e-3
+AVERAGE = 0.998
+"""Share of the old average kept per step in the weights that are exported."""
+CHECKPOINT_STEPS = 250
+
+SOURCE_SHARE = {
+    "espeak": 0.29,
+    "flite": 0.35,
+    "festival": 0.14,
+    "russian": 0.22,
+}
+NEGATIVE_SHARE = 0.08
+"""Examples that are noise only, the mouth closed."""
+NOISY_SHARE = 0.45
+"""Examples of speech with noise mixed in."""
+
+CONTROL_WEIGHT = dict(zip(MOUTH, (1.5, 2.0, 1.0, 1.5, 2.0, 1.5, 0.7, 1.0, 1.0, 1.0), strict=True))
+VELOCITY_WEIGHT = 5.0
+EVENT_WEIGHT = 0.3
+VISEME_WEIGHT = 0.25
+PHONE_WEIGHT = 0.3
+CLOSED_WEIGHT = 2.0
+
+
+@dataclass
+class Source:
+    """All prepared runs of one kind of voice, end to end."""
+
+    mel: npt.NDArray[np.float16]
+    mouth: npt.NDArray[np.float16]
+    visemes: npt.NDArray[np.int8]
+    phones: npt.NDArray[np.int8]
+
+
+def load_sources(folder: Path) -> dict[str, Source]:
+    """The training passes of every shard, by engine."""
+    parts: dict[str, dict[str, list[npt.NDArray[np.generic]]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    for number in range(1, PASSES + 1):
+        for path in sorted(folder.glob(f"*-pass{number}.npz")):
+            with np.load(path) as file:
+                for key in ("mel", "mouth", "visemes", "phones"):
+                    parts[path.name.partition("-")[0]][key].append(file[key])
+    return {
+        engine: Source(**{key: np.concatenate(arrays) for key, arrays in keys.items()})
+        for engine, keys in parts.items()
+    }
+
+
+def load_noises(folder: Path) -> list[npt.NDArray[np.float16]]:
+    """(hops, 40) of each kind of noise."""
+    noises = []
+    for path in sorted(folder.glob("noise-*.npz")):
+        with np.load(path) as file:
+            noises.append(file["mel"])
+    return noises
+
+
+@dataclass
+class Batch:
+    """mel (B, 2 * ROWS, 40); the targets (B, ROWS, …); voiced (B,) False for noise only."""
+
+    mel: Tensor
+    mouth: Tensor
+    visemes: Tensor
+    phones: Tensor
+    negative: Tensor
+
+
+class Batches:
+    """Endless batches, the same for the same seed and step."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.sources = load_sources(folder)
+        self.noises = load_noises(folder)
+        self.seed = seed
+
+    def statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and 1 / deviation of each band over some batches, as training sees them."""
+        mel = torch.cat([self.at(-1 - i).mel.reshape(-1, 40) for i in range(4)])
+        return mel.mean(0), 1 / (mel.std(0) + 1e-3)
+
+    def _noise(self, hops: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+        noise = self.noises[rng.integers(len(self.noises))]
+        start = rng.integers(len(noise) - hops)
+        return noise[start : start + hops].astype(np.float32)
+
+    def at(self, step: int) -> Batch:
+        """The batch of this step."""
+        rng = np.random.default_rng((self.seed, step + 1000))
+        engines = list(SOURCE_SHARE)
+        shares = np.array(list(SOURCE_SHARE.values()))
+        mels, mouths, visemes, phones, negatives = [], [], [], [], []
+        for _ in range(BATCH):
+            negative = rng.random() < NEGATIVE_SHARE
+            if negative:
+                mel = self._noise(2 * ROWS, rng)
+                if rng.random() < 0.3:
+                    mel = np.logaddexp(mel, self._noise(2 * ROWS, rng))
+                if rng.random() < 0.1:
+                    mel = np.full_like(mel, SILENCE)
+                mels.append(vary(mel, None, rng))
+                mouths.append(np.zeros((ROWS, len(MOUTH)), np.float32))
+                visemes.append(np.zeros(ROWS, np.int64))
+                phones.append(np.zeros(ROWS, np.int64))
+            else:
+                source = self.sources[engines[rng.choice(len(engines), p=shares / shares.sum())]]
+                start = rng.integers(len(source.mouth) - ROWS)
+                rows = slice(start, start + ROWS)
+                mel = source.mel[2 * start : 2 * (start + ROWS)].astype(np.float32)
+                noise = self._noise(2 * ROWS, rng) if rng.random() < NOISY_SHARE else None
+                mels.append(vary(mel, noise, rng))
+                mouths.append(source.mouth[rows].astype(np.float32))
+                visemes.append(source.visemes[rows].astype(np.int64))
+                phones.append(source.phones[rows].astype(np.int64))
+            negatives.append(negative)
+        return Batch(
+            torch.from_numpy(np.stack(mels).astype(np.float32)),
+            torch.from_numpy(np.stack(mouths)),
+            torch.from_numpy(np.stack(visemes)),
+            torch.from_numpy(np.stack(phones)),
+            torch.tensor(negatives),
+        )
+
+
+_WEIGHTS = torch.tensor(list(CONTROL_WEIGHT.values()))
+_EVENTS = [MOUTH.index("press"), MOUTH.index("fv")]
+
+
+def loss_of(network: LipSyncNet, batch: Batch, viseme_weights: Tensor) -> Tensor:
+    """The sum of all losses.
+
+    Values by cross-entropy, movement by squared difference, closures once more as events (the
+    overlap of evidence and truth, blind to how rare they are), visemes and phones as classes.
+    """
+    # One silent hop first, as LipSyncState feeds it; the last hop has no row to complete.
+    mel = functional.pad(batch.mel[:, :-1], (0, 0, 1, 0), value=SILENCE)
+    mouth, visemes, phones, *_ = network(mel, *network.first_states(len(mel)))
+    mouth, visemes, phones = (part[:, DELAY_ROWS:] for part in (mouth, visemes, phones))
+    rows = mouth.shape[1]
+    target = batch.mouth[:, :rows]
+    values = functional.binary_cross_entropy_with_logits(mouth, target, reduction="none")
+    values = values * _WEIGHTS * (1 + (CLOSED_WEIGHT - 1) * batch.negative[:, None, None])
+    guess = torch.sigmoid(mouth)
+    moved = (guess.diff(dim=1) - target.diff(dim=1)) ** 2 * _WEIGHTS
+    hit = (guess * target)[..., _EVENTS].sum((0, 1))
+    miss = (guess + target)[..., _EVENTS].sum((0, 1))
+    events = (1 - (2 * hit + 1) / (miss + 1)).sum()
+    viseme_loss = functional.cross_entropy(
+        visemes.flatten(0, 1), batch.visemes[:, :rows].flatten(), viseme_weights
+    )
+    phone_loss = functional.cross_entropy(phones.flatten(0, 1), batch.phones[:, :rows].flatten())
+    return (
+        values.mean()
+        + VELOCITY_WEIGHT * moved.mean()
+        + EVENT_WEIGHT * events
+        + VISEME_WEIGHT * viseme_loss
+        + PHONE_WEIGHT * phone_loss
+    )
+
+
+def _viseme_weights(batches: Batches) -> Tensor:
+    counts = np.zeros(len(VISEMES))
+    for source in batches.sources.values():
+        counts += np.bincount(source.visemes, minlength=len(VISEMES))
+    weights = 1 / np.sqrt(counts / counts.sum() + 0.002)
+    return torch.tensor(weights / weights.mean(), dtype=torch.float32)
+
+
+class _Worker:
+    """A copy of the network with gradients of its own; all copies share their weights."""
+
+    def __init__(
+        self, network: LipSyncNet, batches: Batches, viseme_weights: Tensor, number: int
+    ) -> None:
+        self._network = network if number == 0 else copy.deepcopy(network)
+        self._batches = batches
+        self._viseme_weights = viseme_weights
+        self._number = number
+        self.parameters = list(self._network.parameters())
+        for mine, shared in zip(self.parameters, network.parameters(), strict=True):
+            mine.data = shared.data
+
+    def step(self, step: int) -> float:
+        """Gradients of this worker's batch of a step; gives the loss."""
+        batch = self._batches.at(step * WORKERS + self._number)
+        loss = loss_of(self._network, batch, self._viseme_weights)
+        self._network.zero_grad()
+        loss.backward()
+        return float(loss.detach())
+
+
+def learning_rate(step: int) -> float:
+    """Half a cosine down per cycle, after a short rise at the very beginning."""
+    peak = LEARNING_RATE * min(1.0, (step + 1) / 100)
+    for length in CYCLES[:-1]:
+        if step < length:
+            break
+        step, peak = step - length, peak * RESTART
+    else:
+        length = CYCLES[-1]
+    return peak * (0.5 * (1 + math.cos(math.pi * min(step, length) / length)) + 0.01)
+
+
+def train(features: Path, folder: Path, seed: int, steps: int = STEPS) -> LipSyncNet:
+    """The averaged network after so many steps; continues from folder/checkpoint.pt."""
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(seed)
+    torch.set_num_threads(1)  # the layers are too small to split; batches are split instead
+    batches = Batches(features, seed)
+    network, average = LipSyncNet(), LipSyncNet()
+    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=1e-2)
+    first = 0
+    checkpoint = folder / "checkpoint.pt"
+    if checkpoint.exists():
+        saved = torch.load(checkpoint)
+        network.load_state_dict(saved["network"])
+        average.load_state_dict(saved["average"])
+        optimizer.load_state_dict(saved["optimizer"])
+        first = saved["step"]
+    else:
+        network.mean[:], network.scale[:] = batches.statistics()
+        average.load_state_dict(network.state_dict())
+    viseme_weights = _viseme_weights(batches)
+    workers = [_Worker(network, batches, viseme_weights, i) for i in range(WORKERS)]
+    threads = ThreadPoolExecutor(WORKERS)
+    recent: list[float] = []
+    bar = tqdm(range(first, steps), "train", initial=first, total=steps, unit="step")
+    for step in bar:
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step)
+        losses = list(threads.map(lambda worker, at=step: worker.step(at), workers))
+        for same in zip(*(worker.parameters for worker in workers), strict=True):
+            same[0].grad = torch.stack([parameter.grad for parameter in same]).mean(0)
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        keep = min(AVERAGE, step / (step + 10))
+        with torch.no_grad():
+            for old, new in zip(average.parameters(), network.parameters(), strict=True):
+                old.lerp_(new, 1 - keep)
+        recent = [*recent[-99:], float(np.mean(losses))]
+        if step % 20 == 0:
+            bar.set_postfix(loss=f"{np.mean(recent):.4f}")
+        if (step + 1) % CHECKPOINT_STEPS == 0 or step + 1 == steps:
+            state = {
+                "network": network.state_dict(),
+                "average": average.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "step": step + 1,
+            }
+            torch.save(state, checkpoint.with_suffix(".partial"))
+            os.replace(checkpoint.with_suffix(".partial"), checkpoint)
+            with (folder / "losses.jsonl").open("a") as file:
+                file.write(json.dumps({"step": step + 1, "loss": float(np.mean(recent))}) + "\n")
+    threads.shutdown()
+    return average
