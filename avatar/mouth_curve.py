@@ -8,7 +8,7 @@ from avatar.controls import MOUTH
 SUBSTEPS = 4
 """Values of every control for each picture, so that a picture drawn late is still right."""
 
-CLOSURE_OFF = 0.7
+CLOSURE_OFF = 0.9
 """A closure ends where the evidence falls below this part of what began it."""
 
 CLOSURE_ROWS = 3

@@ -18,7 +18,7 @@ import numpy as np
 from avatar.lipsync import LipSyncModel
 from training.corpus import build_corpus, shard_paths
 from training.evaluate import evaluate, event_threshold, held_out_tracks
-from training.export import export
+from training.export import HEADS_OF_PRESS, export
 from training.prepare import HELD_OUT_ESPEAK, PASSES, prepare
 from training.synthesis import ESPEAK_LANGUAGES, ESPEAK_VARIANTS, SynthesisError
 from training.train import STEPS, train
@@ -106,7 +106,8 @@ def _run(step: str, out: Path, steps: int) -> None:
         for control in ("press", "fv"):
             threshold = event_threshold(tracks, control)
             about["shifted_to_half"][control] = threshold
-            network.shift(control, -math.log(threshold / (1 - threshold)))
+            heads = HEADS_OF_PRESS if control == "press" else 1
+            network.shift(control, -heads * math.log(threshold / (1 - threshold)))
         export(network, model_path, about)
     else:
         _evaluate(model_path, shards)

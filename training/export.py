@@ -15,8 +15,16 @@ from training.network import DELAY_ROWS, LipSyncNet
 ROW_S = 0.02
 
 
+PRESS, CLOSED_VISEME = MOUTH.index("press"), VISEMES.index("PP")
+HEADS_OF_PRESS = 2
+
+
 class _Exported(nn.Module):
-    """The network with probabilities for logits and without the head that only trains it."""
+    """The network with probabilities for logits and without the head that only trains it.
+
+    Two heads look for lips pressed together, the control and the viseme; their mean is steadier
+    than either on voices that the network does not know.
+    """
 
     def __init__(self, network: LipSyncNet) -> None:
         super().__init__()
@@ -24,6 +32,10 @@ class _Exported(nn.Module):
 
     def forward(self, mel: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         mouth, visemes, _, *next_states = self.network(mel, *states)
+        others = torch.cat([visemes[..., :CLOSED_VISEME], visemes[..., CLOSED_VISEME + 1 :]], -1)
+        closed = visemes[..., CLOSED_VISEME] - torch.logsumexp(others, -1)
+        press = (mouth[..., PRESS] + closed) / HEADS_OF_PRESS
+        mouth = torch.cat([mouth[..., :PRESS], press[..., None], mouth[..., PRESS + 1 :]], -1)
         return (torch.sigmoid(mouth), torch.softmax(visemes, -1), *next_states)
 
 
