@@ -17,10 +17,11 @@ run: $(VENV)/.run ## Start the agent on http://127.0.0.1:8080
 test: $(VENV)/.dev ## Run all tests
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.dev ## Check style and types
+check: $(VENV)/.dev ## Check style, types and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_imports.py
 
 client: ## Build the page anew (needs Node.js)
 	cd client && npm ci && npm run build
@@ -35,7 +36,7 @@ $(VENV)/bin/pip:
 
 $(VENV)/.run: $(VENV)/bin/pip requirements.txt constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
-	$(BIN)/python -m compileall -q $(VENV)/lib avatar offline pipecatcloud_system services || true
+	$(BIN)/python -m compileall -q avatar offline pipecatcloud_system services bot.py
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements-dev.txt

@@ -27,6 +27,7 @@ await build({
   absWorkingDir: here,
   entryPoints: { client: "src/client.css" },
   outdir: "dist",
+  bundle: true,
   minify: true,
   target: "es2022",
 });
