@@ -17,9 +17,12 @@ from pipecat.frames.frames import (
     Frame,
     InterruptionFrame,
     OutputImageRawFrame,
-    StartFrame,
 )
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.processors.frame_processor import (
+    FrameDirection,
+    FrameProcessor,
+    FrameProcessorSetup,
+)
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 
@@ -120,10 +123,13 @@ class AvatarPresenter(FrameProcessor):
             self._timeline.interrupt()
             self._performance.interrupt(self._clock())
         await self.push_frame(frame, direction)
-        if isinstance(frame, StartFrame) and not self._ticker:
-            self._ticker = self.create_task(self._tick())
-        elif isinstance(frame, (EndFrame, CancelFrame)):
+        if isinstance(frame, (EndFrame, CancelFrame)):
             await self._stop()
+
+    async def setup(self, setup: FrameProcessorSetup) -> None:
+        """Begin to draw: the first picture is there when the peer is, whatever else is slow."""
+        await super().setup(setup)
+        self._ticker = self.create_task(self._tick())
 
     async def cleanup(self) -> None:
         """Stop drawing."""

@@ -1,11 +1,18 @@
 """Sound in frames as long as a packet: half the work of sending it."""
 
+import asyncio
+
 import numpy as np
 from aiortc.mediastreams import AudioStreamTrack, MediaStreamTrack
 from av import AudioFrame
 
 _FRAMES_IN_A_PACKET = 2
 """Pipecat's track gives 10 ms at a time, aiortc's Opus encoder sends 20."""
+
+
+_REFILL_S = 0.001
+"""Pipecat's output hands its next 10 ms over when the last have been taken. A late source does not
+wait, and without this pause would give silence in the middle of speech."""
 
 
 class PacketTrack(AudioStreamTrack):
@@ -26,7 +33,10 @@ class PacketTrack(AudioStreamTrack):
         Raises:
             MediaStreamError: The source has ended.
         """
-        parts = [await self._source.recv() for _ in range(_FRAMES_IN_A_PACKET)]
+        parts = []
+        for _ in range(_FRAMES_IN_A_PACKET):
+            await asyncio.sleep(_REFILL_S)
+            parts.append(await self._source.recv())
         first = parts[0]
         assert isinstance(first, AudioFrame)
         samples = np.concatenate([part.to_ndarray() for part in parts], axis=1)  # type: ignore[union-attr]
