@@ -126,7 +126,7 @@ class AvatarPresenter(FrameProcessor):
         if isinstance(frame, (EndFrame, CancelFrame)):
             await self._stop()
 
-    async def setup(self, setup: FrameProcessorSetup) -> None:
+    async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
         """Begin to draw: the first picture is there when the peer is, whatever else is slow."""
         await super().setup(setup)
         self._ticker = self.create_task(self._tick())

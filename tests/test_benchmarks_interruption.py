@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.interruption import _likeness, _tail, cuts
+from benchmarks.interruption import ALIKE, _likeness, _tail, cuts, fresh_starts
 from benchmarks.mouth_reading import MouthReader
 from benchmarks.recording import AUDIO_HZ, Recording
 
@@ -66,6 +66,23 @@ def test_old_sound_that_comes_back_is_noticed() -> None:
 
 def test_silence_has_no_tail() -> None:
     assert _tail(np.zeros(0)) == (0.0, 0.0)
+
+
+def test_a_speech_that_begins_with_something_else_is_told_from_its_likes() -> None:
+    recording = recording_of([], 0.0, at_s=5.9)
+    recording.events[:] = [(100 + at, "/speak") for at in (0.2, 2.2, 4.2)]
+    rng = np.random.default_rng(2)
+    loudness = np.repeat(rng.uniform(0.02, 1, 16), AUDIO_HZ // 20)
+    words = np.cumsum(rng.normal(size=len(loudness))) % 200 - 100
+    for start_s in (0.5, 2.5, 4.5):
+        begin = int(start_s * AUDIO_HZ)
+        recording.pcm[begin : begin + len(words)] = (words * loudness * 90).astype(np.int16)
+    assert min(fresh_starts(recording, [0, 0, 0])) > 0.95
+    recording.pcm[int(4.5 * AUDIO_HZ) :][: len(words) // 2] = recording.pcm[int(4.8 * AUDIO_HZ) :][
+        : len(words) // 2
+    ]
+    alike = fresh_starts(recording, [0, 0, 0])
+    assert min(alike[:2]) > 0.95 > ALIKE > alike[2]
 
 
 def test_the_same_rows_are_alike_at_another_shift() -> None:

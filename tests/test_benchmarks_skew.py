@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.recording import AUDIO_HZ, VIDEO_HZ, Recording, unwrapped
-from benchmarks.skew import Spread, burst_skew, correlation_lag, loud_edges, mouth_edges
+from benchmarks.skew import Spread, burst_skew, correlation_lag, holes, loud_edges, mouth_edges
 
 FPS = 30
 LENGTH_S = 45.0
@@ -131,6 +131,15 @@ def test_edges_bridge_short_pauses_only() -> None:
     assert np.allclose(ends / AUDIO_HZ, [0.3, 0.7], atol=1e-4)
     opened, closed = mouth_edges(np.array([0, 0, 1, 1, 0, 1]))
     assert (opened.tolist(), closed.tolist()) == ([2, 5], [4])
+
+
+def test_silence_put_into_a_burst_is_a_hole() -> None:
+    pcm, _ = bursts()
+    assert holes(pcm) == 0
+    start = int(loud_edges(pcm)[0][7])
+    pcm[start + 2000 : start + 2480] = 0
+    pcm[start + 4000 : start + 4960] = 0
+    assert holes(pcm) == 2
 
 
 def test_timestamps_run_on_over_their_wrap() -> None:
