@@ -132,8 +132,8 @@ def _sound_and_picture(avatar: Avatar) -> dict[str, Any]:
         # Without a service that understands speech, voices must not interrupt the agent.
         "audio_in_enabled": _services.stt is not None,
         "audio_out_enabled": True,
-        # One chunk: cues stay close to their sound, and an interruption cuts within 50 ms.
-        "audio_out_10ms_chunks": 1,
+        # A packet at a time: cues stay close to their sound, and an interruption cuts soon.
+        "audio_out_10ms_chunks": 2,
         "audio_out_end_silence_secs": 0,
         "video_out_enabled": True,
         "video_out_width": avatar.config.size,

@@ -65,6 +65,10 @@ class Warp:
         scale = np.array([buffer.scale_x, buffer.scale_y], np.float32)[:, None, None]
         self._basis = np.stack([rest, *(-one * scale for one in fields)]).astype(np.float32)
 
+    def shift(self, change: NDArray[np.float32]) -> float:
+        """How far, at most, the layer moves with this change of the weights; picture pixels."""
+        return float(np.hypot(*(np.abs(change[1:]) @ self._reach)))
+
     def draw(self, weight: NDArray[np.float32], picture: NDArray[np.uint8]) -> None:
         """Lay the layer under these weights over a picture.
 

@@ -17,6 +17,9 @@ from avatar.rig import Rig
 SHARPNESS = 1.25
 """Buffer pixels per picture pixel: at 1 the sharpness would breathe with the head's sway."""
 
+STILL_PX = 0.2
+"""What lies behind the face is drawn anew when some of it has moved by more than this."""
+
 MIN_SIZE, MAX_SIZE = 128, 1080
 
 
@@ -46,6 +49,8 @@ class IllustratedFace:
         face = Buffer.of(rig.layers["face"], scale)
         self._mouth = Mouth(rig, face)
         self._eyes = (Eye(rig, face, -1), Eye(rig, face, 1))
+        self._below: NDArray[np.uint8] | None = None
+        self._below_weight = np.zeros(0, np.float32)
         self._warps = [
             Warp(rig, name, face if name == "face" else Buffer.of(rig.layers[name], scale), size)
             for name in ("back", "face", "hair")
@@ -72,9 +77,13 @@ class IllustratedFace:
         wide = 0.16 * max(pose.brow - 0.5, 0.0)
         for eye, lid in zip(self._eyes, (pose.blink_left, pose.blink_right), strict=True):
             eye.draw(EyeControls(lid - wide * (1 - lid), squint, pose.gaze_x, pose.gaze_y))
-        picture = self._background.copy()
         weight = weights(pose, max(smile - rest, 0.0))
-        for warp in self._warps:
+        back, *front = self._warps
+        if self._below is None or back.shift(weight - self._below_weight) > STILL_PX:
+            self._below, self._below_weight = self._background.copy(), weight
+            back.draw(weight, self._below)
+        picture = self._below.copy()
+        for warp in front:
             warp.draw(weight, picture)
         return picture
 

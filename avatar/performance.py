@@ -15,7 +15,30 @@ _CLOSING_TIME_S = 0.012
 _STILL = 0.02
 """Below this every mouth control counts as at rest."""
 
-_OPEN, _SPEAK = MOUTH.index("open"), MOUTH.index("speak")
+_PX: dict[str, float] = {
+    **dict.fromkeys(MOUTH, 30.0),
+    "speak": 0.0,
+    "smile": 11.0,
+    "blink_left": 26.0,
+    "blink_right": 26.0,
+    "brow": 7.0,
+    "brow_in": 5.0,
+    "squint": 5.0,
+    "gaze_x": 8.0,
+    "gaze_y": 5.0,
+    "yaw": 1.3,
+    "pitch": 1.0,
+    "roll": 6.0,
+    "breath": 2.5,
+}
+"""How far a control's unit moves what it moves farthest, in pixels of a 512 pixel picture."""
+
+_OPEN = MOUTH.index("open")
+
+
+def movement(before: Pose, after: Pose) -> float:
+    """Return how far the farthest-moved part of a 512 pixel picture moves between poses."""
+    return max(abs(getattr(after, name) - getattr(before, name)) * px for name, px in _PX.items())
 
 
 class Performance:

@@ -30,7 +30,7 @@ from avatar.avatar import Avatar
 from avatar.controls import Pose
 from avatar.frames import AvatarCueFrame
 from avatar.illustrated import IllustratedFace
-from avatar.performance import Performance
+from avatar.performance import Performance, movement
 from avatar.playback import Playback
 from avatar.timeline import MouthTimeline
 from avatar.webrtc_track import PictureTrack
@@ -47,6 +47,9 @@ TRANSPORT_DELAY_MS = {
 _DRAWING_S = 0.008
 """Drawing begins this long before a picture is due: how long it takes then does not show."""
 
+_STILL_PX = 0.3
+"""What moves by less than this since the last picture, in 512ths of its size, is not drawn."""
+
 _CATCH_UP_S = 0.5
 """After a longer standstill the clock of the pictures starts anew."""
 
@@ -57,6 +60,7 @@ class PictureCounters:
 
     Attributes:
         drawn: Drawn and handed on.
+        still: Handed on again, for nothing had moved visibly.
         skipped: Not drawn, for time was lost.
         repeated: Not drawn, the last one handed on again.
         dropped: Drawn, and not encoded in time.
@@ -65,6 +69,7 @@ class PictureCounters:
     """
 
     drawn: int = 0
+    still: int = 0
     skipped: int = 0
     repeated: int = 0
     dropped: int = 0
@@ -109,6 +114,7 @@ class AvatarPresenter(FrameProcessor):
             0.0,
         )
         self._picture: NDArray[np.uint8] | None = None
+        self._pose: Pose | None = None
         self._track: PictureTrack | None = None
         self._written = 0
         self._ticker: asyncio.Task[None] | None = None
@@ -194,10 +200,14 @@ class AvatarPresenter(FrameProcessor):
             else:
                 mouth = self._timeline.mouth(due_s, due_s + 1 / self._fps)
                 pose = self._performance.pose(due_s, mouth)
-                self._picture = await self.get_event_loop().run_in_executor(
-                    self._thread, self._picture_of, pose
-                )
-                self.counters.drawn += 1
+                if self._pose is None or movement(self._pose, pose) > _STILL_PX:
+                    self._picture = await self.get_event_loop().run_in_executor(
+                        self._thread, self._picture_of, pose
+                    )
+                    self._pose = pose
+                    self.counters.drawn += 1
+                else:
+                    self.counters.still += 1
         finally:
             if self._picture is not None:
                 await self._until(due_s)

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -23,6 +24,9 @@ from pipecatcloud_system.routes import refused, session_routes
 from pipecatcloud_system.session import Bot, Pod
 from pipecatcloud_system.settings import Settings
 
+WORKERS = 2
+"""Threads for encoding and other short work. One session keeps no more of them busy; with more,
+every packet would be encoded on another one, its caches cold."""
 CLOSE_TIMEOUT_S = 5
 """How long open HTTP requests may take once the session is over."""
 AT_ONCE_S = 1.0
@@ -107,6 +111,7 @@ async def serve(pod: Pod, settings: Settings) -> None:
     server = PodServer(config)
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(WORKERS, thread_name_prefix="worker"))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, number)
     async with asyncio.TaskGroup() as tasks:

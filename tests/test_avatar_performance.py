@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from avatar.controls import MOUTH
-from avatar.performance import Performance
+from avatar.controls import CONTROLS, MOUTH, Pose
+from avatar.performance import Performance, movement
 
 PICTURE_S = 1 / 30
 WIDE_OPEN = np.array([0.9, 0.9, 0.1, 0, 0, 0, 0, 0, 0, 1], np.float32)
@@ -53,3 +53,11 @@ def test_the_face_lives_without_speech() -> None:
     assert max(pose.blink_left for pose in poses) > 0.5
     assert np.ptp([pose.yaw for pose in poses]) > 0.5
     assert max(pose.open for pose in poses) == 0
+
+
+def test_movement_is_seen_in_every_control_that_is_drawn() -> None:
+    rest = Pose()
+    assert movement(rest, rest) == 0
+    for name in CONTROLS:
+        moved = movement(rest, Pose(**{name: 0.5}))
+        assert (moved > 0.3) == (name != "speak"), name

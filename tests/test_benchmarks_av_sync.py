@@ -10,7 +10,7 @@ from avatar.controls import MOUTH, Pose
 from avatar.mouth_curve import picture_mouth
 from benchmarks.av_sync import clocks_of, mouth_track, speech_lags
 from benchmarks.mouth_reading import MouthReader, fit_reader
-from benchmarks.peer import mouth_crop
+from benchmarks.reception import mouth_crop
 from benchmarks.recording import AUDIO_HZ, VIDEO_HZ, Recording
 
 FPS = 30

@@ -8,7 +8,7 @@ from avatar.avatar import Avatar
 from avatar.controls import VISEME_POSES, Pose
 from benchmarks.av_sync import normalised
 from benchmarks.mouth_reading import TOGETHER, MouthReader, fit_reader
-from benchmarks.peer import mouth_crop
+from benchmarks.reception import mouth_crop
 
 
 @pytest.fixture(scope="module")
