@@ -38,7 +38,10 @@ _OPEN = MOUTH.index("open")
 
 def movement(before: Pose, after: Pose) -> float:
     """Return how far the farthest-moved part of a 512 pixel picture moves between poses."""
-    return max(abs(getattr(after, name) - getattr(before, name)) * px for name, px in _PX.items())
+    return max(
+        (abs(float(getattr(after, name)) - float(getattr(before, name))) * px)
+        for name, px in _PX.items()
+    )
 
 
 class Performance:
