@@ -254,12 +254,14 @@ async def _converse(
     runner = WorkerRunner(handle_sigint=args.handle_sigint)
     await runner.add_workers(worker)
     pipeline_task, _session = worker, session
+    restocking = asyncio.create_task(_turn_taking.restock())
     try:
         await runner.run()
     finally:
+        restocking.cancel()
+        await asyncio.wait({restocking})
         if pipeline_task is worker:
             pipeline_task, _session = None, None
-        await asyncio.to_thread(_turn_taking.load)
 
 
 # --- the custom routes -----------------------------------------------------------------------

@@ -7,6 +7,9 @@ from pipecat.processors.aggregators.llm_response_universal import LLMUserAggrega
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
+RESTOCK_AFTER_S = 1.0
+"""A session's first second is busy enough."""
+
 
 class TurnTaking:
     """Gives each session its own models, of which the next are loaded while nobody waits.
@@ -27,6 +30,11 @@ class TurnTaking:
     def load(self) -> None:
         """Load the models of the next session, unless they are."""
         self._spare = self._spare or self._params()
+
+    async def restock(self) -> None:
+        """Load the models of the next session once the running one has settled."""
+        await asyncio.sleep(RESTOCK_AFTER_S)
+        await asyncio.to_thread(self.load)
 
     async def take(self) -> LLMUserAggregatorParams:
         """Return the parameters for the next session's user aggregator."""
