@@ -31,6 +31,8 @@ def main() -> int:
     parser.add_argument("--port", help="port, 0 for a free one (default: PORT, else 8080)")
     options = parser.parse_args()
     configure_logging(read_settings(parser, options).log_level)
+    # numpy's matrix library would keep threads spinning for products that take microseconds.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     bot_module = import_bot()
     if bot_module is None:
         return 1
