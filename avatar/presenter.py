@@ -220,9 +220,13 @@ class AvatarPresenter(FrameProcessor):
             self._track.put(i420, due_s)
             self.counters.dropped = self._track.dropped
             return
-        frame = OutputImageRawFrame(picture.tobytes(), self._size, "RGB")
-        if await self._output.write_video_frame(frame):
+        if await self._write_rgb(picture):
             self._written += 1
+
+    async def _write_rgb(self, picture: NDArray[np.uint8]) -> bool:
+        """Hand a picture to the transport; return whether it took it."""
+        frame = OutputImageRawFrame(picture.tobytes(), self._size, "RGB")
+        return await self._output.write_video_frame(frame)
 
     async def use_own_track(self, connection: SmallWebRTCConnection) -> None:
         """Send pictures over a track of our own from now on; call it whenever a peer connects.
@@ -238,8 +242,7 @@ class AvatarPresenter(FrameProcessor):
         connection.replace_video_track(self._track)
         if self._picture is not None:
             # The sender still waits for a picture of the track that it had.
-            frame = OutputImageRawFrame(self._picture.tobytes(), self._size, "RGB")
-            await self._output.write_video_frame(frame)
+            await self._write_rgb(self._picture)
 
     async def _until(self, time_s: float) -> None:
         wait_s = time_s - self._clock()
