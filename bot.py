@@ -39,9 +39,8 @@ from pipecat.transports.base_transport import BaseTransport, TransportParams
 from pipecat.workers.runner import WorkerRunner
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from avatar.avatar import Avatar
-from avatar.errors import AvatarError
-from avatar.processor import AvatarProcessor
+from avatar import Avatar, AvatarError
+from avatar.processor import AvatarProcessor, avatar_params
 from pipecatcloud_system import add_lifespan_to_app, app
 from services import ServiceChoice, TurnTaking
 
@@ -90,7 +89,7 @@ class Session:
 def _load() -> None:
     """Load what sessions need, so that their start is quick."""
     global _avatar, _avatar_error
-    import pipecat.transports.smallwebrtc.transport  # noqa: F401
+    import avatar.webrtc  # noqa: F401
 
     _services.load()
     _turn_taking.load()
@@ -132,13 +131,8 @@ def _sound_and_picture(avatar: Avatar) -> dict[str, Any]:
         # Without a service that understands speech, voices must not interrupt the agent.
         "audio_in_enabled": _services.stt is not None,
         "audio_out_enabled": True,
-        # A packet at a time: cues stay close to their sound, and an interruption cuts soon.
-        "audio_out_10ms_chunks": 2,
         "audio_out_end_silence_secs": 0,
-        "video_out_enabled": True,
-        "video_out_width": avatar.config.size,
-        "video_out_height": avatar.config.size,
-        "video_out_framerate": avatar.config.fps,
+        **avatar_params(avatar),
     }
 
 
@@ -146,9 +140,9 @@ def _transport(args: RunnerArguments, avatar: Avatar) -> BaseTransport:
     """Return the transport that the arguments ask for."""
     match args:
         case SmallWebRTCRunnerArguments():
-            from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
+            from avatar.webrtc import AvatarWebRTCTransport
 
-            return SmallWebRTCTransport(
+            return AvatarWebRTCTransport(
                 args.webrtc_connection, TransportParams(**_sound_and_picture(avatar))
             )
         case DailyRunnerArguments():
@@ -236,11 +230,6 @@ async def _converse(
             greeted = True
             hello = {"role": "developer", "content": "Greet the user and say who you are."}
             await worker.queue_frame(LLMMessagesAppendFrame([hello], run_llm=True))
-
-    @transport.event_handler("on_client_connected")
-    async def on_client_connected(_transport: BaseTransport, client: Any) -> None:
-        if face and isinstance(args, SmallWebRTCRunnerArguments):
-            await face.presenter.use_own_track(client)
 
     @transport.event_handler("on_client_disconnected")
     async def on_client_disconnected(_transport: BaseTransport, _client: Any) -> None:

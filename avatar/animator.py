@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from avatar.features import SAMPLE_RATE
 from avatar.lipsync import LipSyncModel, LipSyncState
+from avatar.loudness import LoudnessLips
 from avatar.mouth_curve import SUBSTEPS, Closures, mouth_at
 from avatar.resample import PolyphaseResampler
 
@@ -33,13 +34,16 @@ class Animator:
     (k + 1) * rate // fps. Not thread-safe; one for each session.
     """
 
-    def __init__(self, model: LipSyncModel, rate_hz: int, fps: int = 30) -> None:
+    def __init__(
+        self, model: LipSyncModel, rate_hz: int, fps: int = 30, *, simple: bool = False
+    ) -> None:
         """Start at the beginning of a speech.
 
         Args:
             model: The lip-sync model, shared between sessions.
             rate_hz: Sample rate of the speech, 8000 to 192000 Hz.
             fps: Pictures a second.
+            simple: Let the lips follow the loudness instead of the model.
 
         Raises:
             ValueError: The rate is out of range.
@@ -47,7 +51,7 @@ class Animator:
         self.rate_hz = rate_hz
         self._fps = fps
         self._card = model.card
-        self._state = LipSyncState(model)
+        self._state = LoudnessLips() if simple else LipSyncState(model)
         self._resampler = PolyphaseResampler(rate_hz, SAMPLE_RATE)
         self._clear()
 

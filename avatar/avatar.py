@@ -38,9 +38,12 @@ class Avatar:
         avatar.still()
         return avatar
 
-    def face(self) -> IllustratedFace:
-        """Return a face that draws pictures of config.size; one for each session."""
-        return IllustratedFace(self.rig, self.config.size)
+    def face(self, size: int | None = None) -> IllustratedFace:
+        """Return a face that draws pictures of a size, config.size unless given.
+
+        One for each session.
+        """
+        return IllustratedFace(self.rig, size or self.config.size)
 
     def still(self) -> NDArray[np.uint8]:
         """Return the (size, size, 3) uint8 RGB picture of the avatar at rest."""

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from loguru import logger
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from pipecat.frames.frames import (
     EndFrame,
     Frame,
     InterruptionFrame,
-    OutputImageRawFrame,
+    StartFrame,
 )
 from pipecat.processors.frame_processor import (
     FrameDirection,
@@ -24,25 +23,17 @@ from pipecat.processors.frame_processor import (
     FrameProcessorSetup,
 )
 from pipecat.transports.base_output import BaseOutputTransport
-from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 
 from avatar.avatar import Avatar
 from avatar.controls import Pose
 from avatar.frames import AvatarCueFrame
 from avatar.illustrated import IllustratedFace
+from avatar.outlet import PictureOutlet, TransportOutlet
+from avatar.overload import Overload
 from avatar.performance import Performance, movement
 from avatar.playback import Playback
 from avatar.timeline import MouthTimeline
-from avatar.webrtc_track import PictureTrack
-
-TRANSPORT_DELAY_MS = {
-    # Packets of 20 ms, the encoder and the queue in front of it; benchmarks/av_sync.py.
-    "SmallWebRTCOutputTransport": 20.0,
-    # Not measured: their servers are out of reach of the benchmark.
-    "DailyOutputTransport": 0.0,
-    "LiveKitOutputTransport": 0.0,
-}
-"""How much later the sound right behind a cue is heard than a picture written with the cue."""
+from avatar.wiring import Wiring
 
 _DRAWING_S = 0.008
 """Drawing begins this long before a picture is due: how long it takes then does not show."""
@@ -52,6 +43,9 @@ _STILL_PX = 0.3
 
 _CATCH_UP_S = 0.5
 """After a longer standstill the clock of the pictures starts anew."""
+
+_LATE_S = 0.02
+"""A picture that comes later than this, or sound that does, tells of too little time."""
 
 
 @dataclass(slots=True)
@@ -95,28 +89,24 @@ class AvatarPresenter(FrameProcessor):
         """Prepare one session; see AvatarProcessor."""
         super().__init__(**kwargs)
         self.counters = PictureCounters()
-        self._output = output
+        self.overload = Overload()
+        self.wiring: Wiring | None = None
         self._playback = playback
         self._thread = thread
         self._clock = clock
         self._fps = avatar.config.fps
-        self._size = (avatar.config.size, avatar.config.size)
         self._avatar = avatar
-        self._face: IllustratedFace | None = None
+        self._output = output
+        self._outlet: PictureOutlet = (
+            output
+            if isinstance(output, PictureOutlet)
+            else TransportOutlet(output, avatar.config.size, clock)
+        )
+        self._faces: dict[int, IllustratedFace] = {}
         self._timeline = MouthTimeline()
         self._performance = Performance(avatar.config.seed)
-        self._delay_s = next(
-            (
-                TRANSPORT_DELAY_MS[kind.__name__] / 1000
-                for kind in type(output).__mro__
-                if kind.__name__ in TRANSPORT_DELAY_MS
-            ),
-            0.0,
-        )
         self._picture: NDArray[np.uint8] | None = None
         self._pose: Pose | None = None
-        self._track: PictureTrack | None = None
-        self._written = 0
         self._ticker: asyncio.Task[None] | None = None
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
@@ -129,12 +119,16 @@ class AvatarPresenter(FrameProcessor):
             self._timeline.interrupt()
             self._performance.interrupt(self._clock())
         await self.push_frame(frame, direction)
+        if isinstance(frame, StartFrame) and self.wiring:
+            await self.wiring.tell(self)
         if isinstance(frame, (EndFrame, CancelFrame)):
             await self._stop()
 
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
         """Begin to draw: the first picture is there when the peer is, whatever else is slow."""
         await super().setup(setup)
+        if self.wiring:
+            self.wiring.look(setup.pipeline_worker.pipeline)
         self._ticker = self.create_task(self._tick())
 
     async def cleanup(self) -> None:
@@ -154,21 +148,15 @@ class AvatarPresenter(FrameProcessor):
         self._playback.play(cue.number)
         # The transport sends whole chunks: what did not fill one still lies before this sound.
         chunk_samples = max(1, self._output.audio_chunk_size // 2)
-        unsent_s = cue.start % chunk_samples / cue.rate_hz
         self._timeline.add(
-            self._clock() + unsent_s + self._delay_s,
+            self._outlet.heard_s(cue.start % chunk_samples / cue.rate_hz),
             cue.samples / cue.rate_hz,
             cue.curve,
             cue.interruptible,
         )
 
     async def _tick(self) -> None:
-        """Write a picture every 1/fps s.
-
-        Where time was lost the transport gets the last picture again for every tick: it stamps
-        pictures 1/30 s apart, and one left out would shift all that follow. Our own track does
-        not care.
-        """
+        """Show a picture every 1/fps s; a steady outlet gets the last one again for lost time."""
         start_s, tick = self._clock() + _DRAWING_S, 0
         while True:
             due_s = start_s + tick / self._fps
@@ -178,31 +166,47 @@ class AvatarPresenter(FrameProcessor):
                 self.counters.restarts += 1
                 start_s, tick = self._clock() + _DRAWING_S, 0
                 continue
-            if self._track and late_s > 1 / self._fps:
+            missed = late_s > 1 / self._fps
+            if missed and not self._outlet.steady:
                 skipped = int(late_s * self._fps)
                 self.counters.skipped += skipped
                 tick += skipped
+                self._judge(late=True)
+                continue
+            left_out = tick % self.overload.stage.rate_divisor != 0
+            tick += 1
+            if left_out and not self._outlet.steady:
                 continue
             try:
-                await self._show(due_s, repeat=late_s > 1 / self._fps)
+                await self._show(due_s, repeat=missed or left_out)
             # Whatever the picture's fault is, the sound goes on.
             except Exception as error:
                 self.counters.failed += 1
                 if self.counters.failed == 1:
                     logger.opt(exception=error).error(f"{self}: a picture failed: {error}")
-            tick += 1
+            self._judge(missed or max(self._clock() - due_s, self._outlet.late_s) > _LATE_S)
+
+    def _judge(self, late: bool) -> None:
+        """Give up a step of the picture, or take one back."""
+        before = self.overload.stage.name
+        if self.overload.note(self._clock(), late):
+            after = self.overload.stage.name
+            logger.warning(f"{self}: the picture goes from {before!r} to {after!r}")
 
     async def _show(self, due_s: float, repeat: bool) -> None:
-        """Draw a picture and write it when it is due; where that fails, write the last one."""
+        """Draw a picture and show it when it is due; where that fails, show the last one."""
+        stage = self.overload.stage
         try:
             if repeat and self._picture is not None:
                 self.counters.repeated += 1
             else:
-                mouth = self._timeline.mouth(due_s, due_s + 1 / self._fps)
+                mouth = self._timeline.mouth(due_s, due_s + stage.rate_divisor / self._fps)
                 pose = self._performance.pose(due_s, mouth)
-                if self._pose is None or movement(self._pose, pose) > _STILL_PX:
+                size = self._avatar.config.size // stage.size_divisor
+                resized = self._picture is None or len(self._picture) != size
+                if resized or self._pose is None or movement(self._pose, pose) > _STILL_PX:
                     self._picture = await self.get_event_loop().run_in_executor(
-                        self._thread, self._picture_of, pose
+                        self._thread, self._picture_of, pose, size
                     )
                     self._pose = pose
                     self.counters.drawn += 1
@@ -211,45 +215,16 @@ class AvatarPresenter(FrameProcessor):
         finally:
             if self._picture is not None:
                 await self._until(due_s)
-                await self._write(self._picture, due_s)
-
-    async def _write(self, picture: NDArray[np.uint8], due_s: float) -> None:
-        """Hand a picture to the track of our own, or else to the transport."""
-        if self._track:
-            i420 = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420), np.uint8)
-            self._track.put(i420, due_s)
-            self.counters.dropped = self._track.dropped
-            return
-        if await self._write_rgb(picture):
-            self._written += 1
-
-    async def _write_rgb(self, picture: NDArray[np.uint8]) -> bool:
-        """Hand a picture to the transport; return whether it took it."""
-        frame = OutputImageRawFrame(picture.tobytes(), self._size, "RGB")
-        return await self._output.write_video_frame(frame)
-
-    async def use_own_track(self, connection: SmallWebRTCConnection) -> None:
-        """Send pictures over a track of our own from now on; call it whenever a peer connects.
-
-        Cheaper than the transport's track, and late pictures are dropped instead of queued.
-
-        Args:
-            connection: The connection that SmallWebRTCTransport serves.
-        """
-        # The new timestamps go on where those of the transport's track have got to.
-        start_s = self._clock() - self._written / self._fps
-        self._track, self._written = PictureTrack(start_s), 0
-        connection.replace_video_track(self._track)
-        if self._picture is not None:
-            # The sender still waits for a picture of the track that it had.
-            await self._write_rgb(self._picture)
+                await self._outlet.show(self._picture, due_s)
+                self.counters.dropped = self._outlet.dropped
 
     async def _until(self, time_s: float) -> None:
         wait_s = time_s - self._clock()
         if wait_s > 0:
             await asyncio.sleep(wait_s)
 
-    def _picture_of(self, pose: Pose) -> NDArray[np.uint8]:
+    def _picture_of(self, pose: Pose, size: int) -> NDArray[np.uint8]:
         # Made here, on the session's thread: it takes longer than the event loop may wait.
-        self._face = self._face or self._avatar.face()
-        return self._face.draw(pose)
+        if size not in self._faces:
+            self._faces[size] = self._avatar.face(size)
+        return self._faces[size].draw(pose)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -19,29 +19,46 @@ from pipecat.frames.frames import (
     TTSAudioRawFrame,
     TTSStoppedFrame,
 )
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.processors.frame_processor import (
+    FrameDirection,
+    FrameProcessor,
+    FrameProcessorSetup,
+)
 from pipecat.transports.base_output import BaseOutputTransport
 
 from avatar.animator import Animator, MouthSegment
 from avatar.avatar import Avatar
-from avatar.errors import AvatarError
 from avatar.frames import AvatarCueFrame
 from avatar.playback import Playback
 from avatar.presenter import AvatarPresenter
-from avatar.speech import Speech
+from avatar.speech import Fed, Speech
+from avatar.wiring import Wiring, avatar_params
+
+__all__ = ["AvatarCounters", "AvatarProcessor", "avatar_params"]
 
 STALL_GRACE_S = 0.12
 """How long a voice may fall silent in mid-speech, once all it said has been played, before
 what is held for the look-ahead goes out without it."""
 
+SLOW_S = 0.25
+"""How long sound waits for its mouth when nothing is left to play; then it goes out without."""
+
 
 @dataclass(slots=True)
 class AvatarCounters:
-    """What happened in a session, for `/status` and the log."""
+    """What happened in a session, for `/status` and the log.
+
+    Attributes:
+        cues: Pieces of speech that went out with their mouth.
+        speeches: Stretches of speech.
+        model_failures: Speeches whose mouth was given up because the model failed.
+        overdue: The same because it took too long.
+    """
 
     cues: int = 0
     speeches: int = 0
     model_failures: int = 0
+    overdue: int = 0
 
 
 class AvatarProcessor(FrameProcessor):
@@ -56,7 +73,7 @@ class AvatarProcessor(FrameProcessor):
     def __init__(
         self,
         avatar: Avatar,
-        output: BaseOutputTransport,
+        output: FrameProcessor,
         *,
         make_animator: Callable[[int], Animator] | None = None,
         **kwargs: Any,
@@ -65,26 +82,34 @@ class AvatarProcessor(FrameProcessor):
 
         Args:
             avatar: The loaded avatar, shared between sessions.
-            output: The transport's output; it gets the pictures.
+            output: What `transport.output()` returns; it gets the pictures.
             make_animator: Gives an animator for a sample rate; the avatar's model by default.
             **kwargs: Passed to FrameProcessor.
+
+        Raises:
+            TypeError: output is something else.
         """
+        if not isinstance(output, BaseOutputTransport):
+            raise TypeError(
+                "AvatarProcessor's output must be what transport.output() returns, "
+                f"not {type(output).__name__}"
+            )
         super().__init__(**kwargs)
         self.counters = AvatarCounters()
         self._output = output
         self._lead_s = avatar.config.lead_ms / 1000
-        self._make_animator = make_animator or partial(
-            Animator, avatar.model, fps=avatar.config.fps
-        )
+        self._avatar = avatar
+        self._make_animator = make_animator or self._new_animator
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="avatar")
         self._playback = Playback()
         self.presenter = AvatarPresenter(avatar, output, self._playback, self._thread)
+        self.wiring = self.presenter.wiring = Wiring(avatar, self, output, self.presenter)
         self._speech: Speech | None = None
         self._speaking = asyncio.Lock()
         self._activity = 0
         self._held = asyncio.Event()
         self._position = 0
-        self._warned = False
+        self._computing: asyncio.Future[Fed] | None = None
         self._watch: asyncio.Task[None] | None = None
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
@@ -94,12 +119,13 @@ class AvatarProcessor(FrameProcessor):
             await self.push_frame(frame, direction)
         elif isinstance(frame, StartFrame):
             await self.push_frame(frame, direction)
+            await self.wiring.tell(self)
             self._watch = self.create_task(self._watch_stalls())
         elif isinstance(frame, InterruptionFrame):
             self._interrupt()
             await self.push_frame(frame, direction)
         elif isinstance(frame, (TTSAudioRawFrame, SpeechOutputAudioRawFrame)) and (
-            frame.transport_destination is None
+            self.wiring.in_place and frame.transport_destination is None
         ):
             await self._speak(frame)
         elif isinstance(frame, (OutputAudioRawFrame, TTSStoppedFrame, EndFrame, StopFrame)):
@@ -112,6 +138,11 @@ class AvatarProcessor(FrameProcessor):
         else:
             await self.push_frame(frame, direction)
 
+    async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
+        """Look whether everything is in its place."""
+        await super().setup(setup)
+        self.wiring.look(setup.pipeline_worker.pipeline)
+
     async def cleanup(self) -> None:
         """Stop the session's tasks and its thread."""
         await super().cleanup()  # type: ignore[no-untyped-call]
@@ -120,15 +151,28 @@ class AvatarProcessor(FrameProcessor):
             self._watch = None
         self._thread.shutdown(wait=False, cancel_futures=True)
 
+    def _new_animator(self, rate_hz: int) -> Animator:
+        simple = not self.presenter.overload.stage.model
+        return Animator(self._avatar.model, rate_hz, self._avatar.config.fps, simple=simple)
+
     async def _speak(self, frame: OutputAudioRawFrame) -> None:
         async with self._speaking:
+            if self._computing and not self._computing.done():
+                # What took too long has not come back yet.
+                await self.push_frame(frame)
+                return
             if self._speech is None or not self._speech.continues_in(frame):
                 await self._finish()
                 self._speech = Speech(frame, self._output.sample_rate, self._make_animator)
                 self.counters.speeches += 1
             speech = self._speech
-            for piece in speech.pieces(frame):
-                await self._send(speech, await self._mouth(speech, partial(speech.feed, piece)))
+            pieces = list(speech.pieces(frame))
+            for number, piece in enumerate(pieces):
+                if not await self._compute(speech, partial(speech.feed, piece)):
+                    rest = replace(frame, audio=b"".join(pieces[number:]))
+                    rest.interruptible = frame.interruptible
+                    await self.push_frame(rest)
+                    break
             self._held.set()
 
     async def _finish(self) -> None:
@@ -136,25 +180,37 @@ class AvatarProcessor(FrameProcessor):
         speech = self._speech
         if speech is None:
             return
-        await self._send(speech, await self._mouth(speech, speech.flush))
-        if self._speech is speech:
+        if await self._compute(speech, speech.flush) and self._speech is speech:
             await self._send_rest(speech)
             self._speech = None
 
-    async def _mouth(
-        self, speech: Speech, compute: Callable[[], list[MouthSegment]]
-    ) -> list[MouthSegment]:
-        """Compute on the session's thread; a model that fails costs the mouth, not the sound."""
+    async def _compute(self, speech: Speech, step: Callable[[], Fed]) -> bool:
+        """Compute on the session's thread and send what is ready.
+
+        Returns:
+            False if it took so long that the sound could not wait: what was held has been sent,
+            and the speech is over as far as the mouth is concerned.
+        """
         self._activity += 1
-        try:
-            return await self.get_event_loop().run_in_executor(self._thread, compute)
-        except (AvatarError, ValueError, ArithmeticError) as error:
-            speech.give_up()
+        computing = self.get_event_loop().run_in_executor(self._thread, step)
+        self._computing = computing
+        await asyncio.wait({computing}, timeout=self._playback.ahead_s + SLOW_S)
+        if not computing.done():
+            self.counters.overdue += 1
+            if self.counters.overdue == 1:
+                logger.error(f"{self}: mouths take too long to compute: speech goes on without")
+            if speech is self._speech:
+                await self._send_rest(speech)
+                self._speech = None
+            return False
+        fed = computing.result()
+        if fed.failure:
             self.counters.model_failures += 1
-            if not self._warned:
-                self._warned = True
-                logger.error(f"{self}: speech goes on without its mouth: {error}")
-            return []
+            if self.counters.model_failures == 1:
+                logger.error(f"{self}: speech goes on without its mouth: {fed.failure}")
+        speech.hold(fed.pcm)
+        await self._send(speech, fed.segments)
+        return True
 
     async def _send(self, speech: Speech, segments: list[MouthSegment]) -> None:
         for segment in segments:

@@ -1,7 +1,7 @@
 """One stretch of speech on its way through the avatar: held until its mouth is known."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import soxr
@@ -9,15 +9,32 @@ from numpy.typing import NDArray
 from pipecat.frames.frames import OutputAudioRawFrame, TTSAudioRawFrame
 
 from avatar.animator import Animator, MouthSegment
+from avatar.errors import AvatarError
 
 PIECE_S = 0.1
 """Speech is taken in pieces of this length, so that the drawing never waits for a long one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """What came of a piece of speech.
+
+    Attributes:
+        pcm: Its sound at the output's rate.
+        segments: The segments whose mouth is known by now.
+        failure: Why the speech has no mouth from now on.
+    """
+
+    pcm: bytes
+    segments: list[MouthSegment]
+    failure: Exception | None = None
+
+
 class Speech:
     """Speech frames of one kind, resampled once to the output's rate and cut to pictures.
 
-    `feed()` and `flush()` compute and belong on the session's thread; the rest is cheap.
+    `feed()` and `flush()` compute and belong on the session's thread; all else is cheap and
+    belongs on the event loop, which owns the sound that is held.
     """
 
     def __init__(
@@ -60,31 +77,29 @@ class Speech:
         for start in range(0, len(frame.audio), step):
             yield frame.audio[start : start + step]
 
-    def feed(self, audio: bytes) -> list[MouthSegment]:
-        """Hold more sound; return the segments whose mouth is known.
+    def feed(self, audio: bytes) -> Fed:
+        """Compute a piece of the speech; a model that fails costs the mouth, not the sound."""
+        return self._fed(np.frombuffer(audio, np.int16), last=False)
 
-        Raises:
-            ModelError: The model failed; call `give_up()`.
-        """
-        pcm = self._at_output_rate(np.frombuffer(audio, np.int16), last=False)
-        self._held += pcm.tobytes()
-        return self._animator.feed(self._mono(pcm)) if self._animator else []
+    def flush(self) -> Fed:
+        """Compute the end of the speech, as `feed()` does."""
+        return self._fed(np.zeros(0, np.int16), last=True)
 
-    def flush(self) -> list[MouthSegment]:
-        """End the speech; return the segments that are left.
+    def _fed(self, audio: NDArray[np.int16], last: bool) -> Fed:
+        pcm = self._at_output_rate(audio, last)
+        sound, animator = pcm.tobytes(), self._animator
+        if animator is None:
+            return Fed(sound, [])
+        try:
+            segments = animator.feed(self._mono(pcm))
+            return Fed(sound, segments + animator.flush() if last else segments)
+        except (AvatarError, ValueError, ArithmeticError) as error:
+            self._animator = None
+            return Fed(sound, [], error)
 
-        Raises:
-            ModelError: The model failed; call `give_up()`.
-        """
-        pcm = self._at_output_rate(np.zeros(0, np.int16), last=True)
-        self._held += pcm.tobytes()
-        if not self._animator:
-            return []
-        return self._animator.feed(self._mono(pcm)) + self._animator.flush()
-
-    def give_up(self) -> None:
-        """Go on without the model: what is fed from now on has no mouth."""
-        self._animator = None
+    def hold(self, pcm: bytes) -> None:
+        """Hold sound at the output's rate until its mouth is known."""
+        self._held += pcm
 
     @property
     def silent(self) -> bool:

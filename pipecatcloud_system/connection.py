@@ -26,7 +26,6 @@ from pipecat.transports.smallwebrtc.connection import (
 
 from pipecatcloud_system.errors import Refusal
 from pipecatcloud_system.offers import MAX_CANDIDATES
-from pipecatcloud_system.packets import PacketTrack
 
 CONNECT_TIMEOUT_S = 10.0
 """How long a peer may take from its offer to being connected."""
@@ -237,7 +236,6 @@ class PeerConnection(SmallWebRTCConnection):
 
     def replace_audio_track(self, track: MediaStreamTrack) -> None:
         """Send this sound from now on."""
-        track = PacketTrack(track)
         self._tracks["audio"] = track
         super().replace_audio_track(track)  # type: ignore[no-untyped-call]
 

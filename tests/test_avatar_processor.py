@@ -225,6 +225,24 @@ async def test_a_model_that_fails_never_stops_the_sound(avatar: Avatar) -> None:
     assert stage.processor.counters.model_failures == 2
 
 
+class SlowAnimator(Animator):
+    """Takes far longer than the speech lasts, as on a machine with too little time."""
+
+    def feed(self, pcm: np.ndarray) -> list:
+        time.sleep(0.8)
+        return super().feed(pcm)
+
+
+async def test_a_model_that_takes_too_long_never_holds_up_the_sound(avatar: Avatar) -> None:
+    stage = Stage(avatar, make_animator=lambda rate_hz: SlowAnimator(avatar.model, rate_hz))
+    pcm = speech_like(1.5, RATE_HZ)
+    begun_s = time.monotonic()
+    await stage.run(tts(pcm))
+    np.testing.assert_array_equal(stage.output.pcm[: len(pcm)], pcm)
+    assert stage.output.sound[-1][0] - begun_s < 3.0, "1.5 s of speech, 12 s of computing"
+    assert stage.processor.counters.overdue > 0
+
+
 async def test_a_picture_that_cannot_be_drawn_never_stops_the_sound(
     avatar: Avatar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,7 +251,7 @@ async def test_a_picture_that_cannot_be_drawn_never_stops_the_sound(
     async with Conversation(stage) as conversation:
         await until(lambda: len(stage.output.pictures) > 3)
         monkeypatch.setattr(
-            presenter, "_picture_of", lambda _pose: (_ for _ in ()).throw(ValueError("no rig"))
+            presenter, "_picture_of", lambda *_: (_ for _ in ()).throw(ValueError("no rig"))
         )
         pictures = len(stage.output.pictures)
         pcm = speech_like(0.4, RATE_HZ)

@@ -32,11 +32,11 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.runner.types import SmallWebRTCRunnerArguments
 from pipecat.transports.base_transport import TransportParams
-from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
 from pipecat.workers.runner import WorkerRunner
 
 from avatar.avatar import Avatar
 from avatar.processor import AvatarProcessor
+from avatar.webrtc import AvatarWebRTCTransport
 from benchmarks.bursts import BurstAnimator, burst_sound
 from pipecatcloud_system import app
 
@@ -80,7 +80,7 @@ class BurstVoice(FrameProcessor):
 async def bot(args: SmallWebRTCRunnerArguments) -> None:
     """Hold a session of bursts."""
     global running
-    transport = SmallWebRTCTransport(args.webrtc_connection, _transport_params())
+    transport = AvatarWebRTCTransport(args.webrtc_connection, _transport_params())
     face = _face(transport)
     stages: list[FrameProcessor] = [transport.input(), BurstVoice()]
     stages += [face, transport.output(), face.presenter] if face else [transport.output()]
@@ -89,11 +89,6 @@ async def bot(args: SmallWebRTCRunnerArguments) -> None:
         params=PipelineParams(audio_out_sample_rate=OUTPUT_HZ),
         idle_timeout_secs=None,
     )
-
-    @transport.event_handler("on_client_connected")
-    async def on_client_connected(*_: object) -> None:
-        if face:
-            await face.presenter.use_own_track(args.webrtc_connection)
 
     @transport.event_handler("on_client_disconnected")
     async def on_client_disconnected(*_: object) -> None:
@@ -122,7 +117,7 @@ def _transport_params() -> TransportParams:
     )
 
 
-def _face(transport: SmallWebRTCTransport) -> AvatarProcessor | None:
+def _face(transport: AvatarWebRTCTransport) -> AvatarProcessor | None:
     if avatar is None:
         return None
     make: Any = partial(BurstAnimator, fps=avatar.config.fps) if cues == "bursts" else None

@@ -1,7 +1,9 @@
 """A WebRTC video track of our own: pictures stamped with their time, the newest only."""
 
 import asyncio
+import time
 from collections import deque
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -21,25 +23,30 @@ class PictureTrack(VideoStreamTrack):
     the encoder has not come to, and converts them from RGB one by one.
     """
 
-    def __init__(self, start_s: float) -> None:
+    def __init__(self, start_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         """Begin.
 
         Args:
-            start_s: The time that gets timestamp zero, on the clock of `put()`.
+            start_s: The time that gets timestamp zero, on the clock.
+            clock: Seconds that only move forward.
         """
         super().__init__()
+        self._clock = clock
         self._start_s = start_s
         self._pictures: deque[tuple[NDArray[np.uint8], float]] = deque(maxlen=_WAITING)
         self._arrived = asyncio.Event()
         self._last_pts = -1
         self.dropped = 0
+        """Pictures that came and were never encoded."""
+        self.late_s = 0.0
+        """How late the last picture was when its encoding began."""
 
     def put(self, picture: NDArray[np.uint8], time_s: float) -> None:
         """Offer a picture; the track keeps the array.
 
         Args:
             picture: (height * 3 / 2, width) uint8, I420.
-            time_s: When it is due.
+            time_s: When it is due, on the clock.
         """
         self.dropped += len(self._pictures) == _WAITING
         self._pictures.append((picture, time_s))
@@ -62,6 +69,7 @@ class PictureTrack(VideoStreamTrack):
             self._arrived.clear()
             await self._arrived.wait()
         picture, time_s = self._pictures.popleft()
+        self.late_s = max(0.0, self._clock() - time_s)
         frame = VideoFrame.from_ndarray(picture, format="yuv420p")
         pts = max(round((time_s - self._start_s) * VIDEO_CLOCK_RATE), self._last_pts + 1)
         self._last_pts = frame.pts = pts

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from aiortc.mediastreams import MediaStreamError
 
-from avatar.webrtc_track import PictureTrack
+from avatar.picture_track import PictureTrack
 
 
 def picture(shade: int) -> np.ndarray:
