@@ -10,6 +10,7 @@ settings in the environment:
     BURSTS_CUES       `bursts`: the mouth is open while a tone sounds; `model`: the avatar's own
                       mouth; `none`: no avatar
     BURSTS_STALL_MS   how long the event loop stands still each second (0)
+    BURSTS_TRANSPORT  `own`: AvatarWebRTCTransport; `pipecat`: SmallWebRTCTransport
 
 POST /bursts {"count": 12, "seed": 1} speaks; GET /events tells when each speech began.
 """
@@ -32,6 +33,7 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.runner.types import SmallWebRTCRunnerArguments
 from pipecat.transports.base_transport import TransportParams
+from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
 from pipecat.workers.runner import WorkerRunner
 
 from avatar.avatar import Avatar
@@ -48,6 +50,9 @@ STALL_EVERY_S = 1.0
 rate_hz = int(os.environ.get("BURSTS_RATE_HZ", "24000"))
 piece_s, speed = VOICES[os.environ.get("BURSTS_VOICE", "streamed")]
 cues = os.environ.get("BURSTS_CUES", "bursts")
+Transport = {"own": AvatarWebRTCTransport, "pipecat": SmallWebRTCTransport}[
+    os.environ.get("BURSTS_TRANSPORT", "own")
+]
 stall_s = float(os.environ.get("BURSTS_STALL_MS", "0")) / 1e3
 
 avatar = None if cues == "none" else Avatar.load()
@@ -80,7 +85,7 @@ class BurstVoice(FrameProcessor):
 async def bot(args: SmallWebRTCRunnerArguments) -> None:
     """Hold a session of bursts."""
     global running
-    transport = AvatarWebRTCTransport(args.webrtc_connection, _transport_params())
+    transport = Transport(args.webrtc_connection, _transport_params())
     face = _face(transport)
     stages: list[FrameProcessor] = [transport.input(), BurstVoice()]
     stages += [face, transport.output(), face.presenter] if face else [transport.output()]
@@ -117,7 +122,7 @@ def _transport_params() -> TransportParams:
     )
 
 
-def _face(transport: AvatarWebRTCTransport) -> AvatarProcessor | None:
+def _face(transport: SmallWebRTCTransport) -> AvatarProcessor | None:
     if avatar is None:
         return None
     make: Any = partial(BurstAnimator, fps=avatar.config.fps) if cues == "bursts" else None
