@@ -3,14 +3,14 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import aiohttp
 from dotenv import load_dotenv
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from loguru import logger
@@ -37,10 +37,19 @@ from pipecat.runner.types import (
 )
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 from pipecat.workers.runner import WorkerRunner
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from avatar import Avatar, AvatarError
 from avatar.processor import AvatarProcessor, avatar_params
+from avatar.prometheus import AvatarCollector
 from pipecatcloud_system import add_lifespan_to_app, app
 from services import ServiceChoice, TurnTaking
 
@@ -68,6 +77,8 @@ _turn_taking = TurnTaking(transcribes=_services.stt is not None)
 _session: "Session | None" = None
 _avatar: Avatar | None = None
 _avatar_error: str | None = None
+_collector = AvatarCollector()
+REGISTRY.register(_collector)
 
 
 @dataclass
@@ -220,7 +231,9 @@ async def _converse(
         ),
         idle_timeout_secs=args.pipeline_idle_timeout_secs,
     )
-    session = Session(args.session_id, type(transport).__name__, context, face)
+    # Pipecat's name for it, whether it is ours or not.
+    name = next(k.__name__ for k in type(transport).__mro__ if k.__module__.startswith("pipecat."))
+    session = Session(args.session_id, name, context, face)
     greeted = False
 
     @worker.rtvi.event_handler("on_client_ready")
@@ -245,7 +258,8 @@ async def _converse(
     pipeline_task, _session = worker, session
     restocking = asyncio.create_task(_turn_taking.restock())
     try:
-        await runner.run()
+        with _collector.session(face.figures) if face else nullcontext():
+            await runner.run()
     finally:
         restocking.cancel()
         await asyncio.wait({restocking})
@@ -258,32 +272,45 @@ async def _converse(
 router = APIRouter()
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=8000)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
-class Speech(BaseModel):
-    """Body of /speak."""
+def _small(value: Any) -> Any:
+    """Let no value in whose thousands of entries would each be complained about."""
+    if isinstance(value, dict | list) and len(value) > 100:
+        raise ValueError("has more than 100 entries")
+    return value
+
+
+Preferences = Annotated[Text | list[Text] | dict[Name, Text], BeforeValidator(_small)]
+
+
+class Body(BaseModel):
+    """A request's body, or a part of one."""
 
     model_config = ConfigDict(extra="forbid")
+
+    _is_small = model_validator(mode="before")(_small)
+
+
+class Speech(Body):
+    """Body of /speak."""
 
     message: Text
 
 
-class Message(BaseModel):
+class Message(Body):
     """One message of a conversation."""
-
-    model_config = ConfigDict(extra="forbid")
 
     role: Literal["system", "developer", "user", "assistant"]
     content: Text
 
 
-class ContextUpdate(BaseModel):
+class ContextUpdate(Body):
     """Body of /context: what to know about the user, or messages, or both."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    user_name: Annotated[Text, Field(max_length=200)] | None = None
-    preferences: Text | list[Text] | dict[str, Text] | None = None
+    user_name: Name | None = None
+    preferences: Preferences | None = None
     messages: Annotated[list[Message], Field(max_length=500)] = []
     run_llm: bool = False
 
@@ -342,10 +369,17 @@ async def interrupt() -> Any:
     return {"interrupted": True}
 
 
+@router.get("/metrics", include_in_schema=False)
+async def metrics() -> Response:
+    """The figures of the avatar, and of whatever else this process counts, for Prometheus."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
 @router.get("/status")
 async def status() -> dict[str, Any]:
     """What the agent is doing."""
     session, face = _session, _session and _session.avatar
+    figures = face and face.figures()
     return {
         "session": session
         and {
@@ -365,6 +399,10 @@ async def status() -> dict[str, Any]:
             "fps": _avatar.config.fps,
             "model": _avatar.model.card.name,
             "lookahead_ms": round(_avatar.model.card.lookahead_s * 1000),
+            "overload": figures and {"level": figures.level, "name": figures.stage},
+            "lookahead_used_ms": figures and figures.lookahead_ms,
+            "av_offset_ms": figures
+            and {"median": figures.av_offset_ms, "p95": figures.av_offset_p95_ms},
         },
         "counters": {
             "tasks": len(asyncio.all_tasks()),

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import cv2
-from tqdm import tqdm
 
 from avatar.avatar import Avatar
 from avatar.config import AvatarConfig
@@ -14,10 +13,16 @@ from avatar.controls import CONTROLS
 from avatar.errors import AvatarError
 from avatar.illustrated import IllustratedFace
 from avatar.lipsync import LipSyncModel
-from avatar.media import VideoFile, read_speech
 from avatar.rig import load_rig
 from avatar.sheet import contact_sheet
 from avatar.track import picture_count, poses
+
+try:
+    from tqdm import tqdm
+
+    from avatar.media import VideoFile, read_speech
+except ModuleNotFoundError as missing:
+    sys.exit(f"error: {missing.name} is missing; install mouthpiece with its extra: [build]")
 
 _EXAMPLES = """examples:
   python -m avatar render hello.wav hello.mp4

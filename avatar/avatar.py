@@ -1,6 +1,7 @@
 """An avatar ready to perform: its model and its rig, loaded and tried once for all sessions."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -25,6 +26,8 @@ class Avatar:
     def load(cls, config: AvatarConfig | None = None) -> "Avatar":
         """Load model and rig and draw one picture, so that what is broken fails here.
 
+        Once for each config: asked again, it gives the same avatar.
+
         Switches OpenCV's own threads off for the process: a picture is too small to gain by
         them, and they would take the other cores from the sound.
 
@@ -32,11 +35,7 @@ class Avatar:
             ModelError: The model or its card is unusable; the message names file and reason.
             RigError: The avatar's folder is unusable; the message names file and reason.
         """
-        config = config or AvatarConfig()
-        cv2.setNumThreads(1)
-        avatar = cls(config, LipSyncModel.load(config.model), load_rig(config.rig))
-        avatar.still()
-        return avatar
+        return _load(config or AvatarConfig())
 
     def face(self, size: int | None = None) -> IllustratedFace:
         """Return a face that draws pictures of a size, config.size unless given.
@@ -48,3 +47,11 @@ class Avatar:
     def still(self) -> NDArray[np.uint8]:
         """Return the (size, size, 3) uint8 RGB picture of the avatar at rest."""
         return self.face().draw(Pose())
+
+
+@cache
+def _load(config: AvatarConfig) -> Avatar:
+    cv2.setNumThreads(1)
+    avatar = Avatar(config, LipSyncModel.load(config.model), load_rig(config.rig))
+    avatar.still()
+    return avatar

@@ -20,6 +20,10 @@ class AvatarCueFrame(DataFrame):
         samples: Length of the speech in samples.
         rate_hz: Sample rate of the speech.
         curve: (steps, 10) float32 mouth controls, evenly spread over the speech.
+        due_s: When the next sound is due that the transport gets after this frame, on the
+            monotonic clock. The transport's output notes it as the frame leaves, if it knows: the
+            frame may be taken in only when that sound has been handed on.
+        put_samples: Samples that had been handed to the track by then.
     """
 
     number: int = 0
@@ -27,6 +31,8 @@ class AvatarCueFrame(DataFrame):
     samples: int = 0
     rate_hz: int = 0
     curve: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 10), np.float32))
+    due_s: float | None = None
+    put_samples: int = 0
 
     def __str__(self) -> str:
         return f"{self.name}(number: {self.number}, samples: {self.samples})"

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from pipecat.frames.frames import OutputImageRawFrame
 from pipecat.transports.base_output import BaseOutputTransport
 
+from avatar.departures import Departures
+from avatar.frames import AvatarCueFrame
+
 TRANSPORT_DELAY_MS = {
     # Packets of 20 ms, the encoder and the queue in front of it; benchmarks/av_sync.py.
     "SmallWebRTCOutputTransport": 20.0,
@@ -36,12 +39,20 @@ class PictureOutlet(Protocol):
     def late_s(self) -> float:
         """How late sound last left, 0 if that is not known."""
 
-    def heard_s(self, unsent_s: float) -> float:
+    @property
+    def departures(self) -> Departures:
+        """When sound and pictures really left; empty if that is not known."""
+
+    def heard_s(self, cue: AvatarCueFrame, unsent_s: float) -> float:
         """When the sound behind a cue that has just come out is heard, on the monotonic clock.
 
         Args:
+            cue: The cue.
             unsent_s: Length of the sound before it that the transport still holds back.
         """
+
+    def scheduled(self, cue: AvatarCueFrame, unsent_s: float, shown_s: float) -> None:
+        """Take note that the mouth of a cue is shown from shown_s on; see `heard_s()`."""
 
     async def show(self, picture: NDArray[np.uint8], due_s: float) -> None:
         """Send a picture.
@@ -79,13 +90,17 @@ class TransportOutlet:
         self._output = output
         self._size = size
         self._clock = clock
+        self.departures = Departures()
         kinds = [kind.__name__ for kind in type(output).__mro__]
         delays = [TRANSPORT_DELAY_MS[kind] for kind in kinds if kind in TRANSPORT_DELAY_MS]
         self._delay_s = delays[0] / 1000 if delays else 0.0
 
-    def heard_s(self, unsent_s: float) -> float:
+    def heard_s(self, cue: AvatarCueFrame, unsent_s: float) -> float:
         """Return when sound behind a cue is heard; see PictureOutlet."""
         return self._clock() + unsent_s + self._delay_s
+
+    def scheduled(self, cue: AvatarCueFrame, unsent_s: float, shown_s: float) -> None:
+        """Do nothing: when the sound really leaves is not known."""
 
     async def show(self, picture: NDArray[np.uint8], due_s: float) -> None:
         """Send a picture; see PictureOutlet."""

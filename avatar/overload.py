@@ -6,6 +6,9 @@ from dataclasses import dataclass
 _WINDOW_S = 2.0
 """The last seconds, by which it is judged whether there is enough time."""
 
+_SETTLING_S = 5.0
+"""How long a session may take to get going before it is judged."""
+
 _SHARE_DOWN, _SHARE_UP = 0.2, 0.05
 """Shares of pictures that are late above which a step is given up, and below which one returns."""
 
@@ -48,7 +51,7 @@ class Overload:
         """Begin with everything."""
         self.level = 0
         self._notes: deque[tuple[float, bool]] = deque()
-        self._changed_s: float | None = None
+        self._judged_from_s: float | None = None
         self._returned_s = float("-inf")
         self._calm_since_s: float | None = None
         self._patience_s = _CALM_S
@@ -68,8 +71,10 @@ class Overload:
         Returns:
             Whether the stage has changed.
         """
-        if self._changed_s is None:
-            self._changed_s = now_s
+        if self._judged_from_s is None:
+            self._judged_from_s = now_s + _SETTLING_S + _WINDOW_S
+        if now_s < self._judged_from_s - _WINDOW_S:
+            return False
         self._notes.append((now_s, late))
         while self._notes[0][0] < now_s - _WINDOW_S:
             self._notes.popleft()
@@ -78,20 +83,20 @@ class Overload:
             self._calm_since_s = None
         elif self._calm_since_s is None:
             self._calm_since_s = now_s
-        if now_s - self._changed_s < _WINDOW_S:
+        if now_s < self._judged_from_s:
             return False
         if share > _SHARE_DOWN and self.level + 1 < len(STAGES):
             too_soon = now_s - self._returned_s < _TOO_SOON_S
             self._patience_s = min(self._patience_s * 2, _MAX_CALM_S) if too_soon else _CALM_S
             return self._change(now_s, +1)
         calm_since_s = self._calm_since_s or now_s
-        if self.level and now_s - max(calm_since_s, self._changed_s) > self._patience_s:
+        if self.level and now_s - calm_since_s > self._patience_s:
             self._returned_s = now_s
             return self._change(now_s, -1)
         return False
 
     def _change(self, now_s: float, step: int) -> bool:
         self.level += step
-        self._changed_s, self._calm_since_s = now_s, None
+        self._judged_from_s, self._calm_since_s = now_s + _WINDOW_S, None
         self._notes.clear()
         return True

@@ -12,6 +12,8 @@ from aiortc.mediastreams import VIDEO_CLOCK_RATE, VIDEO_TIME_BASE, MediaStreamEr
 from av import VideoFrame
 from numpy.typing import NDArray
 
+from avatar.departures import Departures
+
 _WAITING = 2
 """Pictures kept for an encoder that is late; older ones are dropped, so delay cannot grow."""
 
@@ -23,14 +25,21 @@ class PictureTrack(VideoStreamTrack):
     the encoder has not come to, and converts them from RGB one by one.
     """
 
-    def __init__(self, start_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        start_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        departures: Departures | None = None,
+    ) -> None:
         """Begin.
 
         Args:
             start_s: The time that gets timestamp zero, on the clock.
             clock: Seconds that only move forward.
+            departures: Is told when pictures leave.
         """
         super().__init__()
+        self._departures = departures or Departures()
         self._clock = clock
         self._start_s = start_s
         self._pictures: deque[tuple[NDArray[np.uint8], float]] = deque(maxlen=_WAITING)
@@ -69,7 +78,9 @@ class PictureTrack(VideoStreamTrack):
             self._arrived.clear()
             await self._arrived.wait()
         picture, time_s = self._pictures.popleft()
-        self.late_s = max(0.0, self._clock() - time_s)
+        left_s = self._clock()
+        self.late_s = max(0.0, left_s - time_s)
+        self._departures.picture(time_s, left_s)
         frame = VideoFrame.from_ndarray(picture, format="yuv420p")
         pts = max(round((time_s - self._start_s) * VIDEO_CLOCK_RATE), self._last_pts + 1)
         self._last_pts = frame.pts = pts

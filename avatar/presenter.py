@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,8 +27,11 @@ from pipecat.transports.base_output import BaseOutputTransport
 
 from avatar.avatar import Avatar
 from avatar.controls import Pose
+from avatar.departures import Departures
+from avatar.figures import AvatarFigures
 from avatar.frames import AvatarCueFrame
 from avatar.illustrated import IllustratedFace
+from avatar.metrics import frames_of
 from avatar.outlet import PictureOutlet, TransportOutlet
 from avatar.overload import Overload
 from avatar.performance import Performance, movement
@@ -47,6 +51,12 @@ _CATCH_UP_S = 0.5
 _LATE_S = 0.02
 """A picture that comes later than this, or sound that does, tells of too little time."""
 
+_REPORT_EVERY_S = 5.0
+"""How often the figures go out as metrics, if something has changed."""
+
+_LATELY_S = 5.0
+"""Over this time pictures drawn a second are counted."""
+
 
 @dataclass(slots=True)
 class PictureCounters:
@@ -59,6 +69,7 @@ class PictureCounters:
         repeated: Not drawn, the last one handed on again.
         dropped: Drawn, and not encoded in time.
         failed: Could not be drawn or handed on.
+        late: Handed on more than 20 ms late.
         restarts: Times the clock of the pictures began anew after a standstill.
     """
 
@@ -68,6 +79,7 @@ class PictureCounters:
     repeated: int = 0
     dropped: int = 0
     failed: int = 0
+    late: int = 0
     restarts: int = 0
 
 
@@ -108,6 +120,11 @@ class AvatarPresenter(FrameProcessor):
         self._picture: NDArray[np.uint8] | None = None
         self._pose: Pose | None = None
         self._ticker: asyncio.Task[None] | None = None
+        self.figures: Callable[[], AvatarFigures] | None = None
+        """Gives what is pushed as metrics; AvatarProcessor sets it."""
+        self._drawn_s: deque[float] = deque(maxlen=int(_LATELY_S * self._fps) + 1)
+        self._reporter: asyncio.Task[None] | None = None
+        self._reported: AvatarFigures | None = None
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Schedule cues; pass everything else on."""
@@ -118,9 +135,13 @@ class AvatarPresenter(FrameProcessor):
         if isinstance(frame, InterruptionFrame):
             self._timeline.interrupt()
             self._performance.interrupt(self._clock())
+        if isinstance(frame, (EndFrame, CancelFrame)):
+            await self._report()
         await self.push_frame(frame, direction)
         if isinstance(frame, StartFrame) and self.wiring:
             await self.wiring.tell(self)
+        if isinstance(frame, StartFrame) and self.metrics_enabled and not self._reporter:
+            self._reporter = self.create_task(self._report_often())
         if isinstance(frame, (EndFrame, CancelFrame)):
             await self._stop()
 
@@ -129,7 +150,8 @@ class AvatarPresenter(FrameProcessor):
         await super().setup(setup)
         if self.wiring:
             self.wiring.look(setup.pipeline_worker.pipeline)
-        self._ticker = self.create_task(self._tick())
+        if self.wiring is None or self.wiring.shows:
+            self._ticker = self.create_task(self._tick())
 
     async def cleanup(self) -> None:
         """Stop drawing."""
@@ -140,6 +162,34 @@ class AvatarPresenter(FrameProcessor):
         if self._ticker:
             await self.cancel_task(self._ticker)
             self._ticker = None
+        if self._reporter:
+            await self.cancel_task(self._reporter)
+            self._reporter = None
+
+    async def _report_often(self) -> None:
+        while True:
+            await asyncio.sleep(_REPORT_EVERY_S)
+            await self._report()
+
+    async def _report(self) -> None:
+        """Push the figures, if metrics are wanted and these are news."""
+        if self.metrics_enabled and self.figures and (figures := self.figures()) != self._reported:
+            self._reported = figures
+            for frame in frames_of(figures, self.name):
+                await self.push_frame(frame)
+
+    @property
+    def departures(self) -> Departures:
+        """When sound and pictures really left; empty where the transport does not tell."""
+        return self._outlet.departures
+
+    @property
+    def drawn_per_s(self) -> float:
+        """Pictures drawn a second, lately."""
+        since_s = self._clock() - _LATELY_S
+        while self._drawn_s and self._drawn_s[0] < since_s:
+            self._drawn_s.popleft()
+        return len(self._drawn_s) / _LATELY_S
 
     def _schedule(self, cue: AvatarCueFrame) -> None:
         """Note when the sound behind a cue is heard."""
@@ -148,12 +198,14 @@ class AvatarPresenter(FrameProcessor):
         self._playback.play(cue.number)
         # The transport sends whole chunks: what did not fill one still lies before this sound.
         chunk_samples = max(1, self._output.audio_chunk_size // 2)
-        self._timeline.add(
-            self._outlet.heard_s(cue.start % chunk_samples / cue.rate_hz),
+        unsent_s = cue.start % chunk_samples / cue.rate_hz
+        shown_s = self._timeline.add(
+            self._outlet.heard_s(cue, unsent_s),
             cue.samples / cue.rate_hz,
             cue.curve,
             cue.interruptible,
         )
+        self._outlet.scheduled(cue, unsent_s, shown_s)
 
     async def _tick(self) -> None:
         """Show a picture every 1/fps s; a steady outlet gets the last one again for lost time."""
@@ -184,7 +236,9 @@ class AvatarPresenter(FrameProcessor):
                 self.counters.failed += 1
                 if self.counters.failed == 1:
                     logger.opt(exception=error).error(f"{self}: a picture failed: {error}")
-            self._judge(missed or max(self._clock() - due_s, self._outlet.late_s) > _LATE_S)
+            late_s = self._clock() - due_s
+            self.counters.late += late_s > _LATE_S
+            self._judge(missed or max(late_s, self._outlet.late_s) > _LATE_S)
 
     def _judge(self, late: bool) -> None:
         """Give up a step of the picture, or take one back."""
@@ -210,6 +264,7 @@ class AvatarPresenter(FrameProcessor):
                     )
                     self._pose = pose
                     self.counters.drawn += 1
+                    self._drawn_s.append(self._clock())
                 else:
                     self.counters.still += 1
         finally:

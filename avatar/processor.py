@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -28,13 +28,14 @@ from pipecat.transports.base_output import BaseOutputTransport
 
 from avatar.animator import Animator, MouthSegment
 from avatar.avatar import Avatar
+from avatar.figures import AvatarFigures, milliseconds
 from avatar.frames import AvatarCueFrame
 from avatar.playback import Playback
 from avatar.presenter import AvatarPresenter
 from avatar.speech import Fed, Speech
 from avatar.wiring import Wiring, avatar_params
 
-__all__ = ["AvatarCounters", "AvatarProcessor", "avatar_params"]
+__all__ = ["Avatar", "AvatarCounters", "AvatarProcessor", "avatar_params"]
 
 STALL_GRACE_S = 0.12
 """How long a voice may fall silent in mid-speech, once all it said has been played, before
@@ -103,6 +104,7 @@ class AvatarProcessor(FrameProcessor):
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="avatar")
         self._playback = Playback()
         self.presenter = AvatarPresenter(avatar, output, self._playback, self._thread)
+        self.presenter.figures = self.figures
         self.wiring = self.presenter.wiring = Wiring(avatar, self, output, self.presenter)
         self._speech: Speech | None = None
         self._speaking = asyncio.Lock()
@@ -150,6 +152,27 @@ class AvatarProcessor(FrameProcessor):
             await self.cancel_task(self._watch)
             self._watch = None
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def figures(self) -> AvatarFigures:
+        """How the session fares now."""
+        presenter = self.presenter
+        stage, left = presenter.overload.stage, presenter.departures
+        pictures = asdict(presenter.counters)
+        del pictures["restarts"]
+        return AvatarFigures(
+            stage=stage.name,
+            level=presenter.overload.level,
+            lookahead_ms=self._avatar.model.card.lookahead_s * 1000 if stage.model else 0.0,
+            **asdict(self.counters),
+            **pictures,
+            drawn_per_s=round(presenter.drawn_per_s, 1),
+            sound_late_ms=milliseconds(left.sound_late_s.last),
+            sound_late_p95_ms=milliseconds(left.sound_late_s.quantile(0.95)),
+            picture_late_ms=milliseconds(left.picture_late_s.last),
+            picture_late_p95_ms=milliseconds(left.picture_late_s.quantile(0.95)),
+            av_offset_ms=milliseconds(left.offset_s.quantile(0.5)),
+            av_offset_p95_ms=milliseconds(left.offset_s.quantile(0.95)),
+        )
 
     def _new_animator(self, rate_hz: int) -> Animator:
         simple = not self.presenter.overload.stage.model

@@ -11,6 +11,8 @@ import numpy as np
 from aiortc.mediastreams import AudioStreamTrack, MediaStreamError
 from av import AudioFrame
 
+from avatar.departures import Departures
+
 PACKET_S = 0.02
 """Length of an Opus packet: one frame, one call of the encoder."""
 
@@ -28,10 +30,21 @@ _FADE_S = 0.005
 """What is left of speech that is interrupted: cut at once, it would click."""
 
 
+_EXPECTED = 64
+"""Pieces of speech whose leaving is watched: two seconds of them."""
+
+
 @dataclass(slots=True)
 class _Piece:
     pcm: bytearray
     interruptible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    position: int
+    shown_s: float
+    duration_s: float
 
 
 class SoundTrack(AudioStreamTrack):
@@ -43,12 +56,18 @@ class SoundTrack(AudioStreamTrack):
     interrupted.
     """
 
-    def __init__(self, rate_hz: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        rate_hz: int,
+        clock: Callable[[], float] = time.monotonic,
+        departures: Departures | None = None,
+    ) -> None:
         """Begin.
 
         Args:
             rate_hz: Sample rate of the sound, a multiple of 100 Hz.
             clock: Seconds that only move forward.
+            departures: Is told when sound leaves.
         """
         super().__init__()
         self._rate_hz = rate_hz
@@ -57,6 +76,9 @@ class SoundTrack(AudioStreamTrack):
         self._pieces: deque[_Piece] = deque()
         self._start_s: float | None = None
         self._sent = 0
+        self._taken = 0
+        self._departures = departures or Departures()
+        self._expected: deque[_Expected] = deque(maxlen=_EXPECTED)
         self._speaking = False
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
@@ -84,8 +106,25 @@ class SoundTrack(AudioStreamTrack):
         self._pieces = deque(piece for piece in self._pieces if not piece.interruptible)
         if faded:
             self._pieces.appendleft(_Piece(bytearray(faded), True))
+        self._expected.clear()
+        self._departures.interrupt()
         self._speaking = False
         self._room.set()
+
+    @property
+    def put_samples(self) -> int:
+        """Samples put up to now, but for what was dropped."""
+        return self._taken + self._held
+
+    def expect(self, position: int, shown_s: float, duration_s: float) -> None:
+        """Have `departures` told when a piece of speech leaves.
+
+        Args:
+            position: `put_samples` in front of it.
+            shown_s: When its mouth is shown.
+            duration_s: Its length.
+        """
+        self._expected.append(_Expected(position, shown_s, duration_s))
 
     def due_s(self) -> float:
         """When the next sample put is due, on the track's clock."""
@@ -111,7 +150,9 @@ class SoundTrack(AudioStreamTrack):
             await self._until_arrived()
         if self.readyState != "live":
             raise MediaStreamError
+        first = self._taken
         pcm = self._take(self._packet)
+        self._note_departure(first)
         self._speaking = bool(pcm)
         samples = np.zeros(self._packet, np.int16)
         samples[: len(pcm) // 2] = np.frombuffer(pcm, np.int16)
@@ -134,7 +175,8 @@ class SoundTrack(AudioStreamTrack):
         if wait_s > 0:
             await asyncio.sleep(wait_s)
         elif wait_s < -STANDSTILL_S:
-            self._start_s -= wait_s
+            # Left out of the time stamps too: sound would be late by it for good.
+            self._sent += int(-wait_s / PACKET_S) * self._packet
         self.late_s = max(0.0, self._clock() - self._start_s - self._sent / self._rate_hz)
 
     async def _until_arrived(self) -> None:
@@ -157,7 +199,18 @@ class SoundTrack(AudioStreamTrack):
             if not piece:
                 self._pieces.popleft()
         self._room.set()
+        self._taken += len(taken) // 2
         return bytes(taken)
+
+    def _note_departure(self, first: int) -> None:
+        """Tell that a packet leaves now whose sound begins at this position."""
+        assert self._start_s is not None
+        left_s = self._clock()
+        self._departures.packet(max(0.0, left_s - self._start_s - self._sent / self._rate_hz))
+        while self._expected and self._expected[0].position < self._taken:
+            piece = self._expected.popleft()
+            offset_s = (piece.position - first) / self._rate_hz
+            self._departures.speech(piece.shown_s, piece.duration_s, left_s + offset_s)
 
 
 def _faded(pcm: bytearray, samples: int) -> bytes:

@@ -38,8 +38,8 @@ class MouthTimeline:
         duration_s: float,
         curve: NDArray[np.float32],
         interruptible: bool = True,
-    ) -> None:
-        """Schedule the mouth of a piece of speech.
+    ) -> float:
+        """Schedule the mouth of a piece of speech; return from when on it is shown.
 
         Args:
             start_s: When its first sample is heard, on the clock of `mouth()`.
@@ -54,6 +54,7 @@ class MouthTimeline:
                 start_s = last.end_s + _PULL * gap_s
                 last.end_s = start_s
         self._cues.append(_Cue(start_s, start_s + duration_s, curve, interruptible))
+        return start_s
 
     def interrupt(self) -> None:
         """Drop what may be interrupted."""

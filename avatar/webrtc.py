@@ -1,6 +1,7 @@
 """Pipecat's SmallWebRTC transport with sound and picture tracks of our own."""
 
 import time
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +14,8 @@ from pipecat.transports.smallwebrtc.transport import (
     SmallWebRTCTransport,
 )
 
+from avatar.departures import Departures
+from avatar.frames import AvatarCueFrame
 from avatar.picture_track import PictureTrack
 from avatar.sound_track import SoundTrack
 
@@ -29,16 +32,22 @@ class AvatarWebRTCOutput(SmallWebRTCOutputTransport):
     _interruption = 0
     _last: tuple[NDArray[np.uint8], float] | None = None
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take what SmallWebRTCOutputTransport takes."""
+        super().__init__(*args, **kwargs)
+        self.departures = Departures()
+
     def use_tracks(self, connection: SmallWebRTCConnection) -> None:
         """Send sound and pictures over new tracks of our own: a peer has connected."""
         for track in (self._sound, self._pictures):
             if track is not None:
                 track.stop()
+        self.departures.interrupt()
         if self._params.audio_out_enabled:
-            self._sound = SoundTrack(self.sample_rate)
+            self._sound = SoundTrack(self.sample_rate, departures=self.departures)
             connection.replace_audio_track(self._sound)
         if self._params.video_out_enabled:
-            self._pictures = PictureTrack(time.monotonic())
+            self._pictures = PictureTrack(time.monotonic(), departures=self.departures)
             if self._last is not None:
                 self._pictures.put(*self._last)
             connection.replace_video_track(self._pictures)
@@ -49,6 +58,14 @@ class AvatarWebRTCOutput(SmallWebRTCOutputTransport):
         if isinstance(frame, InterruptionFrame) and self._sound is not None:
             self._interruption = frame.id
             self._sound.interrupt()
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        """Note in each cue where it stands in the sound."""
+        if isinstance(frame, AvatarCueFrame) and self._sound is not None:
+            frame.due_s, frame.put_samples = self._sound.due_s(), self._sound.put_samples
+        await super().push_frame(frame, direction)
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
         """Hand sound to the track; return whether there is one."""
@@ -70,10 +87,18 @@ class AvatarWebRTCOutput(SmallWebRTCOutputTransport):
         """How late sound last left."""
         return 0.0 if self._sound is None else self._sound.late_s
 
-    def heard_s(self, unsent_s: float) -> float:
+    def heard_s(self, cue: AvatarCueFrame, unsent_s: float) -> float:
         """Return when sound behind a cue is heard; see PictureOutlet."""
-        due_s = time.monotonic() if self._sound is None else self._sound.due_s()
+        due_s = time.monotonic() if cue.due_s is None else cue.due_s
         return due_s + unsent_s + SOUND_DELAY_S
+
+    def scheduled(self, cue: AvatarCueFrame, unsent_s: float, shown_s: float) -> None:
+        """Have it noted when the sound behind a cue leaves; see PictureOutlet."""
+        # A peer that has come back has a new track, to which old positions mean nothing.
+        if cue.due_s is None or self._sound is None or cue.put_samples > self._sound.put_samples:
+            return
+        position = cue.put_samples + round(unsent_s * cue.rate_hz)
+        self._sound.expect(position, shown_s, cue.samples / cue.rate_hz)
 
     async def show(self, picture: NDArray[np.uint8], due_s: float) -> None:
         """Send a picture; see PictureOutlet."""

@@ -59,6 +59,11 @@ class Wiring:
         self.output = output
         self.in_place = True
         """False once the three are known to stand wrong: speech then passes untouched."""
+        self.shows = True
+        """False once the transport is known to take no pictures: none are drawn then.
+
+        Pipecat's own WebRTC track keeps all that it cannot send, megabytes every second.
+        """
         self._avatar = avatar
         self._processor = processor
         self._presenter = presenter
@@ -70,9 +75,9 @@ class Wiring:
         if self._looked:
             return
         self._looked = True
-        misplaced = self.place_faults(list(_stages(pipeline)))
-        self.in_place = not misplaced
-        self._faults = misplaced + self.voice_faults() + self.picture_faults()
+        misplaced, hidden = self.place_faults(list(_stages(pipeline))), self.hidden_faults()
+        self.in_place, self.shows = not misplaced, not hidden
+        self._faults = misplaced + self.voice_faults() + hidden + self.quality_faults()
         for fault in self._faults:
             logger.error(f"{self._processor}: {fault}")
 
@@ -132,10 +137,9 @@ class Wiring:
             if isinstance(stage, (TTSService, LLMService)) and self._presenter not in between
         ]
 
-    def picture_faults(self) -> list[str]:
-        """Return what is wrong with the transport's parameters, each with the mend."""
-        output, config = self.output, self._avatar.config
-        kinds = {kind.__name__ for kind in type(output).__mro__}
+    def hidden_faults(self) -> list[str]:
+        """Return why no picture can be shown, with the mend."""
+        output, size = self.output, self._avatar.config.size
         own = isinstance(output, PictureOutlet)
         if not own and type(output).write_video_frame is BaseOutputTransport.write_video_frame:
             return [
@@ -144,33 +148,39 @@ class Wiring:
             ]
         # Pipecat has no public way to read these.
         params = output._params
+        if not (params.video_out_enabled and getattr(params, "camera_out_enabled", True)):
+            return [f"No picture: the transport's video is off; {_PARAMS_MEND}"]
+        width, height = params.video_out_width, params.video_out_height
+        if not own and (width, height) != (size, size):
+            return [
+                f"No picture: the transport takes {width}x{height} and the avatar draws "
+                f"{size}x{size}; {_PARAMS_MEND}"
+            ]
+        return []
+
+    def quality_faults(self) -> list[str]:
+        """Return what will look or sound wrong, each with the mend."""
+        params, fps = self.output._params, self._avatar.config.fps
         faults = []
         if not params.audio_out_enabled:
             faults.append("No voice and no face: set audio_out_enabled=True for the transport")
-        if not (params.video_out_enabled and getattr(params, "camera_out_enabled", True)):
-            return [*faults, f"No picture: the transport's video is off; {_PARAMS_MEND}"]
-        if own:
+        if isinstance(self.output, PictureOutlet) or self.hidden_faults():
             return faults
-        takes = (params.video_out_width, params.video_out_height)
-        if takes != (config.size, config.size):
-            faults.append(
-                f"No picture: the transport takes {takes[0]}x{takes[1]} and the avatar draws "
-                f"{config.size}x{config.size}; {_PARAMS_MEND}"
-            )
         if params.video_out_color_format != "RGB":
             faults.append(
                 f"Wrong picture: the transport takes {params.video_out_color_format} and the "
                 "avatar draws RGB; leave video_out_color_format out"
             )
-        if params.video_out_framerate != config.fps:
+        if params.video_out_framerate != fps:
             faults.append(
                 f"Wrong speed: the transport sends {params.video_out_framerate} pictures a second "
-                f"and the avatar draws {config.fps}; {_PARAMS_MEND}"
+                f"and the avatar draws {fps}; {_PARAMS_MEND}"
             )
-        if config.fps != _STAMPED_FPS and "SmallWebRTCOutputTransport" in kinds:
+        kinds = {kind.__name__ for kind in type(self.output).__mro__}
+        if fps != _STAMPED_FPS and "SmallWebRTCOutputTransport" in kinds:
             faults.append(
                 f"Wrong speed: SmallWebRTCTransport shows {_STAMPED_FPS} pictures a second and the "
-                f"avatar draws {config.fps}; use avatar.webrtc.AvatarWebRTCTransport or "
+                f"avatar draws {fps}; use avatar.webrtc.AvatarWebRTCTransport or "
                 f"AvatarConfig(fps={_STAMPED_FPS})"
             )
         return faults

@@ -84,6 +84,9 @@ async def test_without_a_session_the_posts_answer_503(
         ("/context", {"messages": [{"role": "king", "content": "hi"}]}, "role"),
         ("/context", {"messages": [{"role": "user"}]}, "content"),
         ("/context", {"messages": "hi"}, "messages"),
+        ("/context", {"preferences": {str(n): n for n in range(101)}}, "preferences"),
+        ("/context", {"preferences": [5] * 101}, "preferences"),
+        ("/context", {str(n): n for n in range(101)}, "100 entries"),
         ("/speak", b"no json", "JSON"),
     ],
 )
@@ -221,6 +224,8 @@ def test_pipecats_development_runner_has_the_custom_routes(tmp_path: Path) -> No
     try:
         with urllib.request.urlopen(f"{pod.url}/status") as response:
             assert json.load(response)["avatar"]["size"] == 512
+        with urllib.request.urlopen(f"{pod.url}/metrics") as response:
+            assert b"mouthpiece_avatar_speeches_total 0.0" in response.read()
         request = urllib.request.Request(f"{pod.url}/interrupt", method="POST")
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(request)

@@ -12,7 +12,16 @@ OURS = {
     for path in ROOT.iterdir()
     if path.suffix == ".py" or (path / "__init__.py").is_file()
 }
-KNOW_PIPECAT = {"frames.py", "speech.py", "processor.py", "presenter.py", "outlet.py", "webrtc.py"}
+KNOW_PIPECAT = {
+    "frames.py",
+    "metrics.py",
+    "speech.py",
+    "processor.py",
+    "presenter.py",
+    "outlet.py",
+    "webrtc.py",
+    "wiring.py",
+}
 KNOW_AIORTC = {"picture_track.py", "sound_track.py"}
 
 
