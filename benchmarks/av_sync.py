@@ -54,6 +54,8 @@ AROUND_S = 0.3
 SPEECH_LEVEL = 600
 """A sample of speech at least this far from zero is heard."""
 SENTENCE_PAUSE_S = 0.5
+FEWEST_PICTURES = 10
+"""With fewer pictures of a stretch of speech no lag is read."""
 
 
 async def burst_session(url: str, seed: int) -> Recording:
@@ -151,9 +153,7 @@ def speech_lags(
         model: what the agent's mouth follows.
         clocks: of sound and pictures.
     """
-    sound, sight = clocks
     opening = reader.opening(recording.pictures)
-    seen_s = sight(recording.picture_rtp)
     starts, ends = loud_edges(recording.pcm, SPEECH_LEVEL, SENTENCE_PAUSE_S)
     wire_sound, _ = recording.wire_clocks()
     asked = recording.event_times("/speak")
@@ -162,13 +162,39 @@ def speech_lags(
         heard = float(wire_sound(np.array([recording.pcm_rtp + start]))[0])
         if not len(asked) or heard < asked[0]:
             continue
-        first = max(0, int(start - AROUND_S * AUDIO_HZ))
-        pcm = recording.pcm[first : int(end + AROUND_S * AUDIO_HZ)]
-        at_samples, track = mouth_track(pcm, model)
-        track_s = np.maximum.accumulate(sound(recording.pcm_rtp + first + at_samples))
-        here = (seen_s >= track_s[0]) & (seen_s <= track_s[-1])
-        lags.append(correlation_lag(track_s, track, seen_s[here], opening[here]))
+        lags.append(lag_between(recording, opening, model, clocks, (start, end)))
     return lags
+
+
+def lag_between(
+    recording: Recording,
+    opening: np.ndarray,
+    model: LipSyncModel,
+    clocks: tuple[RtpClock, RtpClock],
+    samples: tuple[float, float],
+) -> Lag:
+    """The lag of one stretch of speech.
+
+    Args:
+        recording: with the speech in it.
+        opening: (pictures,) mouth opening read from the recording's pictures.
+        model: what the agent's mouth follows.
+        clocks: of sound and pictures.
+        samples: of `recording.pcm`, where the speech begins and ends.
+
+    Returns:
+        NaN with a correlation of 0 where there are too few pictures.
+    """
+    sound, sight = clocks
+    seen_s = sight(recording.picture_rtp)
+    first = max(0, int(samples[0] - AROUND_S * AUDIO_HZ))
+    pcm = recording.pcm[first : int(samples[1] + AROUND_S * AUDIO_HZ)]
+    at_samples, track = mouth_track(pcm, model)
+    track_s = np.maximum.accumulate(sound(recording.pcm_rtp + first + at_samples))
+    here = (seen_s >= track_s[0]) & (seen_s <= track_s[-1])
+    if here.sum() < FEWEST_PICTURES:
+        return Lag(np.nan, 0.0)
+    return correlation_lag(track_s, track, seen_s[here], opening[here])
 
 
 def mouth_track(pcm: np.ndarray, model: LipSyncModel) -> tuple[np.ndarray, np.ndarray]:

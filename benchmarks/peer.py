@@ -170,8 +170,13 @@ class Peer:
         await self._reception.more_sound.wait()
 
     def recording(self) -> Recording:
-        """Everything received so far."""
+        """Everything received so far, but for what was forgotten."""
         return self._reception.recording(self.events, self.messages)
+
+    def forget(self, keep_s: float) -> None:
+        """Let go of all media but the last seconds, and of all messages; see Reception."""
+        self._reception.forget(keep_s)
+        self.messages.clear()
 
     async def close(self) -> None:
         """Leave: close the connection and end everything that was started."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from bisect import bisect_left
 from typing import Any
 
 import cv2
@@ -12,8 +13,10 @@ from aiortc.rtp import RtcpSrPacket
 
 from benchmarks.recording import (
     ARRIVAL,
+    AUDIO_HZ,
     REPORT_RTP,
-    RTP,
+    REPORTS_KEPT,
+    VIDEO_HZ,
     Recording,
     last_arrivals,
     unwrapped,
@@ -60,6 +63,9 @@ class Reception:
         self._sound: list[tuple[int, np.ndarray]] = []
         self._pictures: list[tuple[int, np.ndarray]] = []
         self._picture_size = (0, 0)
+        self._origin: dict[str, float] = {}
+        self._latest: dict[str, float] = {}
+        self._first_picture_s = 0.0
 
     @property
     def loud(self) -> bool:
@@ -70,7 +76,7 @@ class Reception:
     @property
     def first_picture_s(self) -> float:
         """Arrival of the first picture's first packet, once there is one."""
-        return self._packets["video"][0][ARRIVAL]
+        return self._first_picture_s
 
     def tap(self, receiver: RTCRtpReceiver, kind: str) -> None:
         """Note arrivals before a receiver works on them; aiortc has no public hook for that."""
@@ -78,8 +84,10 @@ class Reception:
         handle_rtp, handle_rtcp = receiver._handle_rtp_packet, receiver._handle_rtcp_packet
 
         async def rtp(packet: Any, arrival_time_ms: int) -> None:
-            packets.append((time.time(), packet.timestamp, len(packet.payload)))
-            if kind == "video":
+            now = time.time()
+            packets.append((now, self._rtp(kind, packet.timestamp), len(packet.payload)))
+            if kind == "video" and not self.first_picture.is_set():
+                self._first_picture_s = now
                 self.first_picture.set()
             await handle_rtp(packet, arrival_time_ms=arrival_time_ms)
 
@@ -90,6 +98,12 @@ class Reception:
             await handle_rtcp(packet)
 
         receiver._handle_rtp_packet, receiver._handle_rtcp_packet = rtp, rtcp  # type: ignore[method-assign]
+
+    def _rtp(self, kind: str, timestamp: int) -> float:
+        latest = self._latest.get(kind, float(timestamp))
+        self._origin.setdefault(kind, latest)
+        self._latest[kind] = unwrapped(timestamp, latest)
+        return self._latest[kind]
 
     async def keep(self, track: MediaStreamTrack) -> None:
         """Keep what a track gives, until it ends."""
@@ -116,11 +130,9 @@ class Reception:
     def recording(
         self, events: list[tuple[float, str]], messages: list[tuple[float, str]]
     ) -> Recording:
-        """Everything received so far, with what else the peer noted."""
-        origin = {kind: rows[0][RTP] if rows else 0.0 for kind, rows in self._packets.items()}
+        """Everything received and not forgotten, with what else the peer noted."""
+        origin = {kind: self._origin.get(kind, 0.0) for kind in self._packets}
         packets = {kind: _table(rows) for kind, rows in self._packets.items()}
-        for table in packets.values():
-            table[:, RTP] = unwrapped(table[:, RTP])
         reports = {kind: _table(rows) for kind, rows in self._reports.items()}
         for kind, table in reports.items():
             since = (table[:, REPORT_RTP] - origin[kind] + 2**31) % 2**32 - 2**31
@@ -142,6 +154,23 @@ class Reception:
             events=list(events),
             messages=list(messages),
         )
+
+    def forget(self, keep_s: float) -> None:
+        """Let go of everything but the last seconds, for sessions too long to be kept.
+
+        Args:
+            keep_s: seconds before the latest packet; what is decoded lags a little behind it.
+        """
+        for rows in self._packets.values():
+            if rows:
+                first_s = rows[-1][ARRIVAL] - keep_s
+                del rows[: bisect_left(rows, first_s, key=lambda row: row[ARRIVAL])]
+        for reports in self._reports.values():
+            del reports[:-REPORTS_KEPT]
+        for kind, hz in (("audio", AUDIO_HZ), ("video", VIDEO_HZ)):
+            first_pts = self._latest.get(kind, 0.0) - self._origin.get(kind, 0.0) - keep_s * hz
+            kept: list[tuple[int, np.ndarray]] = self._sound if kind == "audio" else self._pictures
+            kept[:] = [one for one in kept if one[0] >= first_pts]
 
     def _continuous_sound(self) -> tuple[int, np.ndarray]:
         """The first timestamp and all sound after it, silence where a packet is missing."""

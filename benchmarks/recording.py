@@ -23,21 +23,14 @@ RtpClock = Callable[[np.ndarray], np.ndarray]
 """Gives the seconds of (n,) RTP timestamps."""
 
 
-def unwrapped(timestamps: np.ndarray) -> np.ndarray:
-    """RTP timestamps without their 32-bit wrap-around.
+def unwrapped(timestamp: int, latest: float) -> float:
+    """An RTP timestamp without its 32-bit wrap-around: the value nearest to the one before.
 
     Args:
-        timestamps: (n,) RTP timestamps in order of arrival, each below 2**32.
-
-    Returns:
-        (n,) float64, close to continuous.
+        timestamp: as in the packet, below 2**32.
+        latest: the unwrapped timestamp of the packet before.
     """
-    values = np.asarray(timestamps, np.float64).copy()
-    if len(values) > 1:
-        steps = np.diff(values)
-        wraps = np.where(steps < -(2**31), 2.0**32, 0.0) - np.where(steps > 2**31, 2.0**32, 0.0)
-        values[1:] += np.cumsum(wraps)
-    return values
+    return latest + (timestamp - latest + 2**31) % 2**32 - 2**31
 
 
 @dataclass(frozen=True)

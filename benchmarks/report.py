@@ -52,10 +52,15 @@ def _short(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 1 else f"{value:.1f}"
 
 
-def print_report(title: str, figures: list[Figure], as_json: bool) -> None:
-    """Print the figures, as text or as JSON, and the machine they were measured on."""
+def print_report(title: str, figures: list[Figure], as_json: bool) -> bool:
+    """Print the figures, as text or as JSON, and the machine they were measured on.
+
+    Returns:
+        Whether no target was missed.
+    """
     machine = this_machine()
     print(_as_json(title, figures, machine) if as_json else _as_text(title, figures, machine))
+    return all(figure.met is not False for figure in figures)
 
 
 def _as_text(title: str, figures: list[Figure], machine: Machine) -> str:

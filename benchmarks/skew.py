@@ -17,8 +17,8 @@ HOLE_S = 0.003
 """A longer pause inside a burst is a hole."""
 PAIR_WITHIN_S = 0.25
 """A mouth edge belongs to a sound edge at most this far away."""
-PICTURE_S = 1 / 30
-"""How long a picture is shown."""
+PICTURE_S, LONGEST_PICTURE_S = 1 / 30, 0.1
+"""How long the last picture is shown, and how long any other at most, until the next one comes."""
 LAG_STEP_S = 0.002
 """Step at which correlations are taken; the peak is interpolated between steps."""
 
@@ -161,7 +161,8 @@ def correlation_lag(
         furthest_s: shifts up to this are tried.
     """
     lags = np.arange(-furthest_s, furthest_s + LAG_STEP_S / 2, LAG_STEP_S)
-    shown = seen_s + PICTURE_S / 2
+    shown_for = np.diff(seen_s, append=seen_s[-1:] + PICTURE_S)
+    shown = seen_s + np.clip(shown_for, 0, LONGEST_PICTURE_S) / 2
     expected = np.interp(shown[None, :] - lags[:, None], track_s, track)
     expected -= expected.mean(axis=1, keepdims=True)
     seen = opening - opening.mean()

@@ -143,8 +143,11 @@ def test_silence_put_into_a_burst_is_a_hole() -> None:
 
 
 def test_timestamps_run_on_over_their_wrap() -> None:
-    stamps = np.array([2**32 - 960, 0, 2**32 - 480, 960])
-    assert np.diff(unwrapped(stamps)).tolist() == [960, -480, 1440]
+    stamps = [2**32 - 960, 0, 2**32 - 480, 960]
+    run_on = [float(stamps[0])]
+    for stamp in stamps[1:]:
+        run_on.append(unwrapped(stamp, run_on[-1]))
+    assert np.diff(run_on).tolist() == [960, -480, 1440]
 
 
 def test_a_recording_survives_its_file(tmp_path) -> None:  # type: ignore[no-untyped-def]
