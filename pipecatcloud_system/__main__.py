@@ -5,11 +5,15 @@ import asyncio
 import dataclasses
 import importlib
 import os
+import signal
 import sys
+from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
 
 import uvloop
 
+from pipecatcloud_system.errors import CannotStart
 from pipecatcloud_system.logs import configure_logging
 from pipecatcloud_system.settings import Settings, port_number
 
@@ -30,26 +34,42 @@ def main() -> int:
     parser.add_argument("--host", help="address to listen on (default: HOST, else 127.0.0.1)")
     parser.add_argument("--port", help="port, 0 for a free one (default: PORT, else 8080)")
     options = parser.parse_args()
-    configure_logging(read_settings(parser, options).log_level)
+    # In a container this is process 1, which without a handler of its own hears no SIGTERM.
+    signal.signal(signal.SIGTERM, _leave)
+    settings = read_settings(parser, options)
     # numpy's matrix library would keep threads spinning for products that take microseconds.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    bot_module = import_bot()
-    if bot_module is None:
-        return 1
-    # Once more: a bot.py may load a .env file, and what it imports may take over the log.
-    settings = read_settings(parser, options)
-    configure_logging(settings.log_level)
-    # Only now: Pipecat takes a second to import, too long for --help or a mistyped setting.
-    from pipecatcloud_system.server import install, serve
-
-    pod = install(bot_module.bot, getattr(bot_module, "readyz", None), settings)
     try:
+        configure_logging(settings.log_level, settings.log_dir)
+        bot_module = import_bot()
+        if bot_module is None:
+            return 1
+        # Once more: a bot.py may load a .env file, and what it imports may take over the log.
+        settings = read_settings(parser, options)
+        configure_logging(settings.log_level, settings.log_dir)
+        observe_pipelines(settings)
+        # Only now: Pipecat takes a second to import, too long for --help or a mistyped setting.
+        from pipecatcloud_system.server import install, serve
+
+        pod = install(bot_module, settings)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(pod, settings))
-    except OSError as error:
+    except CannotStart as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _leave(*_: object) -> NoReturn:
+    """End the process while it is still starting; the server has better manners."""
+    os.write(sys.stderr.fileno(), b"SIGTERM: ended before the pod listened\n")
+    os._exit(0)
+
+
+def observe_pipelines(settings: Settings) -> None:
+    """Have Pipecat load observers.py for each pipeline, after the operator's own setup files."""
+    files = [*settings.setup_files, Path(__file__).with_name("observers.py")]
+    os.environ["PIPECAT_SETUP_FILES"] = os.pathsep.join(str(file) for file in files)
 
 
 def read_settings(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Settings:

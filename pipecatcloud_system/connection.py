@@ -9,6 +9,7 @@ from aiortc import (
     MediaStreamError,
     MediaStreamTrack,
     RTCConfiguration,
+    RTCDataChannel,
     RTCIceCandidate,
     RTCPeerConnection,
     RTCSessionDescription,
@@ -24,6 +25,7 @@ from pipecat.transports.smallwebrtc.connection import (
     SmallWebRTCTrack,
 )
 
+from pipecatcloud_system.channel import MAX_CHANNELS, MessageGate
 from pipecatcloud_system.errors import Refusal
 from pipecatcloud_system.offers import MAX_CANDIDATES
 
@@ -84,13 +86,44 @@ class PeerConnection(SmallWebRTCConnection):
     def _listen(self) -> None:
         """Notice what happens to a new RTCPeerConnection."""
         pc, self._channel_open = self.pc, asyncio.Event()
+        gate, channels = MessageGate(), 0
 
         def on_state_change() -> None:
             self._was_connected |= pc.connectionState == "connected"
             self._changed.set()
 
+        def on_channel(channel: RTCDataChannel) -> None:
+            nonlocal channels
+            channels += 1
+            if channels > MAX_CHANNELS:
+                self._put_out("it opened too many data channels")
+            self._guard(channel, gate)
+            self._channel_open.set()
+
         pc.on("connectionstatechange", on_state_change)
-        pc.on("datachannel", lambda _: self._channel_open.set())
+        pc.on("datachannel", on_channel)
+
+    def _guard(self, channel: RTCDataChannel, gate: MessageGate) -> None:
+        """Have a new channel's messages pass the gate before they reach the base class."""
+        readers = channel.listeners("message")
+        channel.remove_all_listeners("message")
+
+        async def on_message(message: str | bytes) -> None:
+            if gate.admits(message):
+                for read in readers:
+                    await read(message)
+            elif gate.dropped == 1:
+                logger.warning("The peer sent a message too large, too soon or no JSON: dropped")
+            elif gate.flooded:
+                self._put_out("it floods the data channel")
+
+        channel.on("message", on_message)
+
+    def _put_out(self, why: str) -> None:
+        """Give up a peer that does harm."""
+        if not self.dismissed:
+            logger.warning("The peer is put out: {}", why)
+            self.dismiss()
 
     async def connect(self) -> None:
         """Called by the bot's transport when its pipeline is set up."""
@@ -181,6 +214,8 @@ class PeerConnection(SmallWebRTCConnection):
                 self._pause()
             elif self.pc.connectionState == "connected":
                 await self._look_for_packets()
+                if overruns(self.pc):
+                    self._put_out("it sends more than the window of its data channels")
             try:
                 async with asyncio.timeout(min(wait_s, POLL_S)):
                     await self._changed.wait()
@@ -300,6 +335,14 @@ async def _play(track: MediaStreamTrack) -> None:
         except (MediaStreamError, ValueError):
             # Ended, or handed a picture of the wrong size.
             return
+
+
+def overruns(pc: RTCPeerConnection) -> bool:
+    """Whether a peer has sent more unfinished messages than it was given room for.
+
+    aiortc counts that room and keeps what does not fit all the same.
+    """
+    return pc.sctp is not None and pc.sctp._advertised_rwnd < 0
 
 
 async def rehearse(sdp: str) -> None:

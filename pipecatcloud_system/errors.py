@@ -1,6 +1,7 @@
 """What the pod answers when it will not, or cannot, do what it was asked."""
 
 from dataclasses import dataclass
+from http import HTTPStatus
 
 CODES = {
     400: "GENERIC_BAD_REQUEST",
@@ -11,6 +12,11 @@ CODES = {
     500: "INTERNAL_SERVER_ERROR",
     503: "UNAVAILABLE",
 }
+"""Of the answers that clients tell apart; others are called as HTTP calls them."""
+
+
+class CannotStart(Exception):
+    """What keeps the pod from starting; the message is written for its operator."""
 
 
 class Refusal(Exception):
@@ -47,7 +53,14 @@ class Failure:
 
 def error_body(status: int, message: str, error_id: str | None = None) -> dict[str, str]:
     """The JSON body of every error answer: ``error``, ``code``, and ``detail`` for browsers."""
-    body = {"error": message, "detail": message, "code": CODES[status]}
+    body = {"error": message, "detail": message, "code": CODES.get(status) or _name(status)}
     if error_id is not None:
         body["error_id"] = error_id
     return body
+
+
+def _name(status: int) -> str:
+    try:
+        return HTTPStatus(status).name
+    except ValueError:
+        return f"HTTP_{status}"

@@ -1,6 +1,7 @@
-"""Guards around every route, bot.py's own too: body size, and other sites' pages."""
+"""Limits around every route, bot.py's own too: size and time of bodies, pace of WebSockets."""
 
-from collections.abc import Iterable
+import asyncio
+import time
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
@@ -9,10 +10,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pipecatcloud_system.errors import error_body
 
 MAX_BODY_BYTES = 1_000_000
+BODY_TIMEOUT_S = 30.0
+"""From a request's head to the end of its body."""
+WS_MESSAGES_PER_S = 200.0
+"""Four times what sound in packets of 20 ms takes."""
+WS_BURST = 400.0
 
 
 class BodyLimit:
-    """Refuses a request body above 1 MB with 413, whether its length is announced or not.
+    """Refuses a request body above 1 MB with 413, announced or not, and a slow one with 408.
 
     The body is read whole before the route is called, so that no route ever sees half of one.
     """
@@ -25,20 +31,23 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "0")
-        if announced.isdigit() and int(announced) > MAX_BODY_BYTES:
-            await self._refuse(scope, receive, send)
+        body: bytes | None = b""
+        # int() refuses to read more than a few thousand digits.
+        if announced.isdigit() and (len(announced) > 15 or int(announced) > MAX_BODY_BYTES):
+            await _refuse(413, _TOO_LARGE, scope, receive, send)
             return
-        body = bytearray()
-        more = True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-            if len(body) > MAX_BODY_BYTES:
-                await self._refuse(scope, receive, send)
-                return
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                body = await _body(receive)
+        except TimeoutError:
+            message = f"The request body took longer than {BODY_TIMEOUT_S:g} s."
+            await _refuse(408, message, scope, receive, send)
+            return
+        if body is None:
+            return
+        if len(body) > MAX_BODY_BYTES:
+            await _refuse(413, _TOO_LARGE, scope, receive, send)
+            return
 
         replayed = False
 
@@ -47,40 +56,55 @@ class BodyLimit:
             if replayed:
                 return await receive()
             replayed = True
-            return {"type": "http.request", "body": bytes(body), "more_body": False}
+            return {"type": "http.request", "body": body, "more_body": False}
 
         await self._app(scope, replay, send)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        message = f"The request body is larger than {MAX_BODY_BYTES:,} bytes."
-        response = JSONResponse(error_body(413, message), 413, {"connection": "close"})
-        await response(scope, receive, send)
+
+_TOO_LARGE = f"The request body is larger than {MAX_BODY_BYTES:,} bytes."
 
 
-class SiteGuard:
-    """Refuses what a browser sends for a page of another site, unless its origin is allowed.
+async def _body(receive: Receive) -> bytes | None:
+    """The body, read no further than to the first byte too many; None if the client left."""
+    body = bytearray()
+    more = True
+    while more and len(body) <= MAX_BODY_BYTES:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return bytes(body)
 
-    Browsers mark such requests with Sec-Fetch-Site. Reading is left to CORS; this covers what
-    CORS lets through unasked: plain posts, and WebSocket connections.
+
+async def _refuse(status: int, message: str, scope: Scope, receive: Receive, send: Send) -> None:
+    response = JSONResponse(error_body(status, message), status, {"connection": "close"})
+    await response(scope, receive, send)
+
+
+class WebSocketPace:
+    """Takes messages of a WebSocket no faster than a voice could need.
+
+    The rest waits at the sender: nothing is lost, and nothing piles up here.
     """
 
-    def __init__(self, app: ASGIApp, allowed_origins: Iterable[str]) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._allowed_origins = frozenset(allowed_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or not self._foreign(scope):
+        if scope["type"] != "websocket":
             await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008, "reason": "origin not allowed"})
-        else:
-            message = "Pages of other sites may not use this pod; see PIPECAT_ALLOWED_ORIGINS."
-            await JSONResponse(error_body(403, message), 403)(scope, receive, send)
+            return
+        paid_until_s = 0.0
 
-    def _foreign(self, scope: Scope) -> bool:
-        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD", "OPTIONS"):
-            return False
-        headers = Headers(scope=scope)
-        if headers.get("sec-fetch-site") not in ("cross-site", "same-site"):
-            return False
-        return not self._allowed_origins & {"*", headers.get("origin", "")}
+        async def paced() -> Message:
+            nonlocal paid_until_s
+            message = await receive()
+            now = time.monotonic()
+            earliest = now - WS_BURST / WS_MESSAGES_PER_S
+            paid_until_s = max(paid_until_s, earliest) + 1 / WS_MESSAGES_PER_S
+            if paid_until_s > now:
+                await asyncio.sleep(paid_until_s - now)
+            return message
+
+        await self._app(scope, paced, send)

@@ -19,7 +19,15 @@ MAX_CANDIDATES = 100
 MAX_CANDIDATE_CHARS = 1_000
 
 # What the SDP parser raises on malformed text; it was written for well-meaning peers.
-PARSE_ERRORS = (ValueError, LookupError, AttributeError, AssertionError, TypeError, binascii.Error)
+PARSE_ERRORS = (
+    ValueError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    TypeError,
+    StopIteration,
+    binascii.Error,
+)
 
 
 class Offer(BaseModel):
@@ -149,6 +157,11 @@ def _check_sdp(sdp: str) -> None:
         missing = ["ice-ufrag", "ice-pwd", "a fingerprint", "an audio section"]
     if missing:
         raise Refusal(400, f"sdp: lacks {', '.join(missing)}.")
+    mids = [section.rtp.muxId for section in sections]
+    bundled = [set(group.items) for group in description.group if group.semantic == "BUNDLE"]
+    if not all(mids) or len(set(mids)) < len(mids) or (bundled and bundled != [set(mids)]):
+        # aiortc gives some section no transport then, and cannot even close such a connection.
+        raise Refusal(400, "sdp: each section needs a mid of its own, in one BUNDLE group.")
     if sum(len(section.ice_candidates) for section in sections) > MAX_CANDIDATES:
         raise Refusal(400, f"sdp: has more than {MAX_CANDIDATES} candidates.")
 

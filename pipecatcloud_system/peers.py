@@ -1,7 +1,8 @@
 """Who holds the pod's one peer slot: offers and candidates, from request to connection."""
 
 import asyncio
-import uuid
+import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
@@ -9,11 +10,11 @@ from loguru import logger
 from pipecat.runner.types import SmallWebRTCRunnerArguments
 from pipecat.transports.smallwebrtc.connection import IceServer
 
+from pipecatcloud_system import ice
 from pipecatcloud_system.connection import PeerConnection, rehearse
 from pipecatcloud_system.errors import Failure, Refusal
 from pipecatcloud_system.offers import PARSE_ERRORS, Offer, read_candidates, read_offer
-from pipecatcloud_system.session import PATIENCE_S, Pod, Session, run_session
-from pipecatcloud_system.settings import Settings
+from pipecatcloud_system.session import PATIENCE_S, Pod, Session, Start
 
 OFFER_ERRORS = (
     *PARSE_ERRORS,
@@ -28,33 +29,30 @@ OFFER_ERRORS = (
 class Invitation:
     """A session that POST /bot has started and that waits for a browser's offer."""
 
-    def __init__(self, session_id: str, body: Any) -> None:
-        self.session_id = session_id
+    def __init__(self, start: Start, body: Any) -> None:
+        self.start = start
         self.body = body
-        self.accepted: asyncio.Future[tuple[PeerConnection, SmallWebRTCRunnerArguments]]
+        self.accepted: asyncio.Future[tuple[PeerConnection, SmallWebRTCRunnerArguments, Start]]
         self.accepted = asyncio.get_running_loop().create_future()
 
 
 class PeerSlot:
     """Answers offers: at most one peer at a time, and only one that can connect."""
 
-    def __init__(self, pod: Pod, settings: Settings) -> None:
+    def __init__(self, pod: Pod, source: ice.IceSource, offer_timeout_s: float) -> None:
         self._pod = pod
-        self._offer_timeout_s = settings.offer_timeout_s
-        self._ice_servers = [
-            IceServer(urls=list(each.urls), username=each.username, credential=each.credential)
-            for each in settings.ice_servers
-        ]
+        self._ice_source = source
+        self._offer_timeout_s = offer_timeout_s
         self._invitation: Invitation | None = None
         self._connection: PeerConnection | None = None
         self._renewing = asyncio.Lock()
 
-    async def offer(self, body: bytes, session_id: str | None) -> dict[str, str]:
+    async def offer(self, body: bytes, start: Start) -> dict[str, str]:
         """Answer an offer; the bot has been started when this returns.
 
         Args:
             body: the request's.
-            session_id: names the session in the log; made up if None.
+            start: of the session that the offer starts, unless one waits for it.
 
         Raises:
             Refusal: the offer is malformed, or somebody else holds the slot.
@@ -66,12 +64,11 @@ class PeerSlot:
             if renewed is not None:
                 return renewed
         if (invitation := self._waiting()) is not None:
-            session_id = invitation.session_id
+            start = _both(invitation.start, start)
         else:
             await self._pod.check_room()
-            session_id = session_id or str(uuid.uuid4())
-        with logger.contextualize(session_id=session_id):
-            return await self._accept(offer, session_id)
+        with logger.contextualize(session_id=start.session_id):
+            return await self._accept(offer, start)
 
     async def add_candidates(self, body: bytes) -> None:
         """Hand the browser's further addresses to its connection.
@@ -83,16 +80,17 @@ class PeerSlot:
         connection = self._connection
         if connection is None or connection.gone or connection.pc_id != pc_id:
             raise Refusal(404, "pc_id: no such peer connection here.")
-        await connection.add_candidates(candidates)
+        with logger.contextualize(session_id=connection.session_id):
+            await connection.add_candidates(candidates)
 
-    async def invite(self, session_id: str, body: Any) -> Session:
+    async def invite(self, start: Start, body: Any) -> Session:
         """Start a session that waits for an offer, which then belongs to it.
 
         Raises:
             Refusal: the pod has no room.
         """
-        invitation = Invitation(session_id, body)
-        session = await self._pod.begin(session_id, lambda: self._await_peer(invitation))
+        invitation = Invitation(start, body)
+        session = await self._pod.begin(start.session_id, lambda: self._await_peer(invitation))
         self._invitation = invitation
         return session
 
@@ -129,11 +127,12 @@ class PeerSlot:
                 raise _unusable(error) from None
             return _answer(held)
 
-    async def _accept(self, offer: Offer, session_id: str) -> dict[str, str]:
-        connection = PeerConnection(self._ice_servers, session_id)
+    async def _accept(self, offer: Offer, start: Start) -> dict[str, str]:
+        servers = for_connection(await self._ice_source.servers())
+        connection = PeerConnection(servers, start.session_id)
         try:
             await connection.initialize(offer.sdp, "offer")
-            await self._start(connection, offer.request_data)
+            await self._start(connection, offer.request_data, start)
         except OFFER_ERRORS as error:
             await connection.close()
             raise _unusable(error) from None
@@ -142,40 +141,38 @@ class PeerSlot:
             raise
         return _answer(connection)
 
-    async def _start(self, connection: PeerConnection, request_data: Any) -> None:
+    async def _start(self, connection: PeerConnection, request_data: Any, start: Start) -> None:
         """Hand the connection to the session that waits for one, or start a session."""
         arguments = SmallWebRTCRunnerArguments(
-            webrtc_connection=connection,
-            session_id=connection.session_id,
-            body={} if request_data is None else request_data,
+            webrtc_connection=connection, body={} if request_data is None else request_data
         )
         if (invitation := self._waiting()) is not None:
             arguments.body = request_data or invitation.body
-            invitation.accepted.set_result((connection, arguments))
+            invitation.accepted.set_result((connection, arguments, start))
             self._invitation = None
             if (session := self._pod.session) is not None:
                 session.peer = connection
         else:
             await self._pod.begin(
-                connection.session_id, lambda: self._converse(connection, arguments), connection
+                start.session_id, lambda: self._converse(connection, arguments, start), connection
             )
         self._connection = connection
 
     async def _await_peer(self, invitation: Invitation) -> Failure | None:
         try:
             async with asyncio.timeout(self._offer_timeout_s):
-                connection, arguments = await invitation.accepted
+                connection, arguments, start = await invitation.accepted
         except TimeoutError:
             return Failure(f"No WebRTC offer came within {self._offer_timeout_s:g} s.")
-        return await self._converse(connection, arguments)
+        return await self._converse(connection, arguments, start)
 
     async def _converse(
-        self, connection: PeerConnection, arguments: SmallWebRTCRunnerArguments
+        self, connection: PeerConnection, arguments: SmallWebRTCRunnerArguments, start: Start
     ) -> Failure | None:
         """The whole of a WebRTC session: bot() beside a watch over its peer."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                bot = tasks.create_task(run_session(self._pod.bot, arguments))
+                bot = tasks.create_task(self._pod.converse(arguments, start))
                 watch = tasks.create_task(connection.watch())
                 await asyncio.wait({bot, watch}, return_when=asyncio.FIRST_COMPLETED)
                 if not bot.done() and not watch.result():
@@ -194,6 +191,20 @@ class PeerSlot:
             await connection.close()
 
 
+def for_connection(servers: Iterable[ice.IceServer]) -> list[IceServer]:
+    """The servers as Pipecat's connections take them."""
+    return [
+        IceServer(urls=list(each.urls), username=each.username, credential=each.credential)
+        for each in servers
+    ]
+
+
+def _both(invited: Start, offered: Start) -> Start:
+    """What POST /bot said of the session, and the offer that follows it: the shorter limit."""
+    limits = [each for each in (invited.max_session_s, offered.max_session_s) if each is not None]
+    return dataclasses.replace(invited, max_session_s=min(limits, default=None))
+
+
 def _answer(connection: PeerConnection) -> dict[str, str]:
     answer: dict[str, str] | None = connection.get_answer()  # type: ignore[no-untyped-call]
     if answer is None:
@@ -202,4 +213,4 @@ def _answer(connection: PeerConnection) -> dict[str, str]:
 
 
 def _unusable(error: BaseException) -> Refusal:
-    return Refusal(400, f"sdp: cannot be used ({type(error).__name__}: {error}).")
+    return Refusal(400, f"sdp: cannot be used ({type(error).__name__}: {error!s:.200}).")

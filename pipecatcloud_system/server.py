@@ -5,24 +5,39 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any
+from types import ModuleType
 
 import uvicorn
 from fastapi import FastAPI
 from loguru import logger
 from starlette.middleware.cors import CORSMiddleware
 
+from pipecatcloud_system.access import AccessLog
 from pipecatcloud_system.application import add_lifespan_to_app, app
-from pipecatcloud_system.errors import Refusal
+from pipecatcloud_system.capabilities import (
+    capabilities_document,
+    capabilities_routes,
+    log_capabilities,
+    own_capabilities,
+)
+from pipecatcloud_system.errors import CannotStart
+from pipecatcloud_system.events import EventPublisher
 from pipecatcloud_system.health import Readiness, health_routes
-from pipecatcloud_system.limits import MAX_BODY_BYTES, BodyLimit, SiteGuard
+from pipecatcloud_system.ice import IceSource
+from pipecatcloud_system.limits import MAX_BODY_BYTES, BodyLimit, WebSocketPace
+from pipecatcloud_system.metrics import PodMetrics, RequestCount, metrics_routes
+from pipecatcloud_system.openapi import openapi_routes
+from pipecatcloud_system.origins import HostGuard, SiteGuard
 from pipecatcloud_system.peers import PeerSlot
-from pipecatcloud_system.routes import refused, session_routes
-from pipecatcloud_system.session import Bot, Pod
-from pipecatcloud_system.settings import Settings
+from pipecatcloud_system.protocol import protocol_settings
+from pipecatcloud_system.replies import install_replies
+from pipecatcloud_system.reserved import check_paths
+from pipecatcloud_system.routes import session_routes
+from pipecatcloud_system.session import Pod
+from pipecatcloud_system.settings import WHATSAPP_KEYS, Settings, missing_whatsapp_keys
 
 WORKERS = 2
 """Threads for encoding and other short work. One session keeps no more of them busy; with more,
@@ -33,13 +48,45 @@ AT_ONCE_S = 1.0
 """How long a second signal leaves for cleaning up."""
 
 
-def install(bot: Bot, readyz: Callable[[], Any] | None, settings: Settings) -> Pod:
-    """Add the pod's routes and guards to ``app``, after whatever bot.py has put there."""
-    pod = Pod(bot)
-    app.include_router(health_routes(pod, Readiness(readyz)))
-    app.include_router(session_routes(pod, PeerSlot(pod, settings)))
-    app.add_exception_handler(Refusal, refused)
+def install(bot_module: ModuleType, settings: Settings) -> Pod:
+    """Add the pod's routes and guards to ``app``, after whatever bot.py has put there.
+
+    Raises:
+        RouteTaken: a route of bot.py stands in the way of one of the pod's.
+        BadCapabilities: what bot.py declares of itself cannot be served.
+    """
+    check_paths(app.routes)
+    own = own_capabilities(settings, os.environ)
+    capabilities = capabilities_document(own, getattr(bot_module, "capabilities", {}))
+    if settings.log_features and capabilities is not None:
+        log_capabilities(capabilities)
+    pod = Pod(bot_module.bot, settings.max_session_s, settings.image_version)
+    source = IceSource(settings.ice_config_url, settings.ice_servers)
+    slot = PeerSlot(pod, source, settings.offer_timeout_s)
+    app.include_router(health_routes(pod, Readiness(getattr(bot_module, "readyz", None))))
+    app.include_router(session_routes(pod, slot, settings.session_files_dir))
+    app.include_router(capabilities_routes(capabilities))
+    if settings.whatsapp is not None:
+        # Only here: most pods need neither its code nor its client.
+        from pipecatcloud_system.whatsapp import WhatsAppCalls, whatsapp_routes
+
+        calls = WhatsAppCalls(pod, source, settings.whatsapp)
+        app.include_router(whatsapp_routes(calls, settings.whatsapp))
+        add_lifespan_to_app(lambda _: calls.running())
+    elif len(missing := missing_whatsapp_keys(os.environ)) < len(WHATSAPP_KEYS):
+        logger.warning("WhatsApp's calls are not taken: not set: {}", ", ".join(missing))
+    if settings.event_endpoint is not None:
+        publisher = EventPublisher(settings.event_endpoint, settings.image_version)
+        pod.report = publisher.report
+        add_lifespan_to_app(lambda _: publisher.running())
+    metrics = PodMetrics(pod)
+    app.include_router(metrics_routes())
+    add_lifespan_to_app(lambda _: metrics.measuring_lag())
+    app.include_router(openapi_routes(app))
+    # The guard that is added last is asked first.
+    install_replies(app)
     app.add_middleware(BodyLimit)
+    app.add_middleware(WebSocketPace)
     app.add_middleware(SiteGuard, allowed_origins=settings.allowed_origins)
     if settings.allowed_origins:
         app.add_middleware(
@@ -48,6 +95,9 @@ def install(bot: Bot, readyz: Callable[[], Any] | None, settings: Settings) -> P
             allow_methods=["*"],
             allow_headers=["*"],
         )
+    app.add_middleware(HostGuard, listens_on=settings.host, allowed_hosts=settings.allowed_hosts)
+    app.add_middleware(RequestCount, requests=metrics.requests)
+    app.add_middleware(AccessLog)
 
     @asynccontextmanager
     async def ends_its_session(_: FastAPI) -> AsyncIterator[None]:
@@ -56,6 +106,16 @@ def install(bot: Bot, readyz: Callable[[], Any] | None, settings: Settings) -> P
 
     add_lifespan_to_app(ends_its_session)
     return pod
+
+
+def security_headers(allowed_origins: Iterable[str]) -> list[tuple[str, str]]:
+    """What every answer tells browsers; bot.py's pages say the rest for themselves."""
+    framed_by = " ".join(["'self'", *allowed_origins])
+    return [
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("content-security-policy", f"frame-ancestors {framed_by}"),
+    ]
 
 
 class PodServer(uvicorn.Server):
@@ -79,13 +139,13 @@ def bind(host: str, port: int) -> socket.socket:
     """A listening socket.
 
     Raises:
-        OSError: the address cannot be had; the message names it.
+        CannotStart: the address cannot be had.
     """
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family)
     except OSError as error:
-        raise OSError(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from None
+        raise CannotStart(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from None
 
 
 async def serve(pod: Pod, settings: Settings) -> None:
@@ -95,20 +155,22 @@ async def serve(pod: Pod, settings: Settings) -> None:
     signal does not wait for anything.
 
     Raises:
-        OSError: the address cannot be had.
+        CannotStart: the address cannot be had.
         SystemExit: a lifespan failed to start.
     """
     listener = bind(settings.host, settings.port)
     config = uvicorn.Config(
         app,
-        log_level="warning",
-        access_log=False,  # Request lines can hold tokens.
+        log_config=None,  # `configure_logging` has set it up.
+        access_log=False,  # Its request lines can hold tokens; AccessLog's cannot.
         server_header=False,
-        headers=[("x-content-type-options", "nosniff")],
+        headers=security_headers(settings.allowed_origins),
         ws_max_size=MAX_BODY_BYTES,
+        **protocol_settings(),
         timeout_graceful_shutdown=CLOSE_TIMEOUT_S,
     )
     server = PodServer(config)
+    logger.info("Pod starts (image {})", settings.image_version)
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(WORKERS, thread_name_prefix="worker"))

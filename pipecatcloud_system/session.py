@@ -2,7 +2,9 @@
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fastapi import WebSocketDisconnect
@@ -14,6 +16,8 @@ from pipecatcloud_system.memory import Memory
 
 Bot = Callable[[Any], Awaitable[None]]
 Conduct = Callable[[], Coroutine[Any, Any, Failure | None]]
+Report = Callable[[str, str], None]
+"""Takes a session's id and what happened to it; must not block."""
 
 PATIENCE_S = 1.0
 """How long a bot that was told that its peer is gone may take to end by itself."""
@@ -24,27 +28,70 @@ CANCEL_TIMEOUT_S = 5.0
 """How long a cancelled bot may take to clean up before the pod gives up on it."""
 
 
-async def run_session(bot: Bot, arguments: RunnerArguments) -> Failure | None:
-    """Run bot() to its end, with the session's id in every line it logs.
+@dataclass(frozen=True)
+class Start:
+    """What the request that starts a session says of it, whatever its transport."""
+
+    session_id: str
+    """Names the session in the log."""
+    max_session_s: float | None = None
+    """How long bot() may run; None: as long as the pod's settings allow."""
+    flow_config: str | None = None
+    """The Pipecat Flows configuration that the bot is to use, as text."""
+
+
+async def run_session(
+    bot: Bot, arguments: RunnerArguments, limit_s: float | None = None, image: str = "unknown"
+) -> Failure | None:
+    """Run bot() to its end, or to its limit, which is an end as good as any.
+
+    Args:
+        bot: the bot.
+        arguments: for it.
+        limit_s: how long it may run before it is cancelled; None: as long as it likes.
+        image: version of the image, for the log.
 
     Returns:
         None, or why it failed: logged here once, under an error id that the caller passes on.
     """
     with logger.contextualize(session_id=arguments.session_id):
-        logger.info("Session starts: {}", type(arguments).__name__)
+        logger.info("Session starts: {} (image {})", type(arguments).__name__, image)
+        limit = asyncio.timeout(limit_s)
         try:
-            await bot(arguments)
+            async with limit, _watched(limit_s):
+                await bot(arguments)
         except WebSocketDisconnect:
             logger.info("Session ends: the WebSocket client left")
         # SystemExit too: a bot that exits must not take the pod along.
         except (Exception, SystemExit) as error:
+            # A bot that lets its cancellation pass; one that winds up instead raises nothing.
+            if limit.expired() and isinstance(error, TimeoutError):
+                logger.info("Session ends: it has lasted its {:g} s", limit_s)
+                return None
             error_id = uuid.uuid4().hex[:12]
             logger.opt(exception=error).error("bot() failed; error id {}", error_id)
             message = f"The bot failed ({type(error).__name__}). Its log says more: {error_id}."
             return Failure(message, error_id)
         else:
-            logger.info("Session ends")
+            why = f": it has lasted its {limit_s:g} s" if limit.expired() else ""
+            logger.info("Session ends{}", why)
         return None
+
+
+@asynccontextmanager
+async def _watched(limit_s: float | None) -> AsyncIterator[None]:
+    """Complain of a bot that goes on after its limit: its pod is lost until it ends."""
+    if limit_s is None:
+        yield
+        return
+    text = "The session goes on {:g} s after its limit; bot() must let CancelledError pass"
+    complaint = asyncio.get_running_loop().call_later(
+        limit_s + CANCEL_TIMEOUT_S, logger.error, text, CANCEL_TIMEOUT_S
+    )
+    try:
+        yield
+    finally:
+        complaint.cancel()
 
 
 class Peer(Protocol):
@@ -63,7 +110,8 @@ class Session:
     def __init__(self, session_id: str, conduct: Conduct, peer: Peer | None) -> None:
         self.session_id = session_id
         self.peer = peer
-        self.task = asyncio.create_task(conduct(), name=f"session {session_id}")
+        with logger.contextualize(session_id=session_id):
+            self.task = asyncio.create_task(conduct(), name=f"session {session_id}")
 
     async def replaceable(self) -> bool:
         """Whether nobody is at the other end, as far as that can be known."""
@@ -90,12 +138,28 @@ class Session:
         return self.task.done()
 
 
+@dataclass
+class Tally:
+    """Sessions since the pod's start; one that failed has ended too."""
+
+    started: int = 0
+    ended: int = 0
+    failed: int = 0
+
+
 class Pod:
     """Holds at most one session, and decides who may start the next."""
 
-    def __init__(self, bot: Bot) -> None:
-        self.bot = bot
+    def __init__(
+        self, bot: Bot, max_session_s: float | None = None, image: str = "unknown"
+    ) -> None:
+        self.report: Report = lambda session_id, event: None
+        """Called when a session has started, and when it has ended."""
         self.draining = False
+        self.tally = Tally()
+        self._bot = bot
+        self._max_session_s = max_session_s
+        self._image = image
         self._memory = Memory()
         self._door = asyncio.Lock()
         self._session: Session | None = None
@@ -106,6 +170,14 @@ class Pod:
         if self._session is not None and self._session.task.done():
             self._session = None
         return self._session
+
+    async def converse(self, arguments: RunnerArguments, start: Start) -> Failure | None:
+        """Run the bot with these arguments; what `begin` is given does this at its heart."""
+        arguments.session_id = start.session_id
+        # Pipecat's own classes have this attribute only from some later version on.
+        vars(arguments)["flow_config"] = start.flow_config
+        limits = [each for each in (start.max_session_s, self._max_session_s) if each is not None]
+        return await run_session(self._bot, arguments, min(limits, default=None), self._image)
 
     async def check_room(self) -> None:
         """Raise PodBusy or PodDraining if a new session could not start now."""
@@ -134,8 +206,17 @@ class Pod:
                 await self._put_out(old)
             self._memory.settle()
             self._session = Session(session_id, conduct, peer)
-            self._session.task.add_done_callback(lambda _: self._memory.give_back())
+            self.tally.started += 1
+            self.report(session_id, "session_started")
+            self._session.task.add_done_callback(lambda task: self._ended(session_id, task))
             return self._session
+
+    def _ended(self, session_id: str, task: asyncio.Task[Failure | None]) -> None:
+        self.tally.ended += 1
+        if not task.cancelled() and (task.exception() or task.result()):
+            self.tally.failed += 1
+        self.report(session_id, "session_ended")
+        self._memory.give_back()
 
     async def _put_out(self, session: Session) -> None:
         logger.info("Session {} is ended: its peer is gone and a new one came", session.session_id)

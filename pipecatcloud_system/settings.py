@@ -1,19 +1,29 @@
 """The pod's settings: environment variables, converted and checked once."""
 
+import ipaddress
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pipecatcloud_system.ice import IceServer, ice_servers
 
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+WHATSAPP_KEYS = ("WHATSAPP_TOKEN", "WHATSAPP_PHONE_NUMBER_ID", "WHATSAPP_APP_SECRET")
 
 
 @dataclass(frozen=True)
-class IceServer:
-    """A STUN or TURN server that the pod may ask for addresses."""
+class WhatsAppKeys:
+    """What it takes to answer WhatsApp calls."""
 
-    urls: tuple[str, ...]
-    username: str | None = None
-    credential: str | None = field(default=None, repr=False)
+    token: str = field(repr=False)
+    phone_number_id: str
+    app_secret: str = field(repr=False)
+    """Signs the webhooks."""
+    verification_token: str | None = field(default=None, repr=False)
+    """Proves the webhook's address to WhatsApp, once."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +36,34 @@ class Settings:
     """PORT: TCP port to listen on; 0 takes a free one, which is printed."""
     shutdown_timeout_s: float = 7200.0
     """SHUTDOWN_TIMEOUT: seconds a running session may go on after SIGTERM."""
+    max_session_s: float | None = None
+    """MAX_SESSION_SECONDS: how long bot() may run for one session; None: as long as it likes."""
     offer_timeout_s: float = 120.0
     """OFFER_TIMEOUT: seconds that POST /bot with transport type webrtc waits for an offer."""
     ice_servers: tuple[IceServer, ...] = ()
     """ICE_SERVERS: JSON list of {"urls", "username", "credential"}; none unless given."""
+    ice_config_url: str | None = field(default=None, repr=False)
+    """ICE_CONFIG_URL: asked for more of them at each offer."""
+    allowed_hosts: tuple[str, ...] = ()
+    """PIPECAT_ALLOWED_HOSTS: names, without ports, that the pod may be called by."""
     allowed_origins: tuple[str, ...] = ()
     """PIPECAT_ALLOWED_ORIGINS: origins of other sites' pages that may use the pod."""
+    session_files_dir: Path | None = None
+    """PCC_SESSION_FILES_DIR: where the files lie that X-Pcc-Flow-Config-File names."""
+    whatsapp: WhatsAppKeys | None = None
+    """WHATSAPP_TOKEN, WHATSAPP_PHONE_NUMBER_ID, WHATSAPP_APP_SECRET: all three or none count."""
+    event_endpoint: str | None = field(default=None, repr=False)
+    """PIPECAT_EVENT_PUBLISHER_ENDPOINT: told when sessions begin and end."""
+    setup_files: tuple[Path, ...] = ()
+    """PIPECAT_SETUP_FILES: Python files that Pipecat runs for each pipeline."""
+    image_version: str = "unknown"
+    """IMAGE_VERSION: named in the log where a session starts."""
     log_level: str = "INFO"
     """PIPECAT_LOG_LEVEL: TRACE, DEBUG, INFO, WARNING, ERROR or CRITICAL."""
+    log_dir: Path | None = None
+    """PCC_LOG_DIR: folder for bot.jsonl, the log as JSON lines."""
+    log_features: bool = False
+    """PCC_LOG_FEATURES_SUMMARY: log at the start what the pod can serve."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -47,10 +77,20 @@ class Settings:
             host=given.get("HOST", cls.host),
             port=port_number(given.get("PORT", str(cls.port)), "PORT"),
             shutdown_timeout_s=_seconds(given, "SHUTDOWN_TIMEOUT", cls.shutdown_timeout_s),
+            max_session_s=_limit(given, "MAX_SESSION_SECONDS"),
             offer_timeout_s=_seconds(given, "OFFER_TIMEOUT", cls.offer_timeout_s),
             ice_servers=_ice_servers(given.get("ICE_SERVERS", "[]")),
+            ice_config_url=_url(given, "ICE_CONFIG_URL"),
+            allowed_hosts=_hosts(given.get("PIPECAT_ALLOWED_HOSTS", "")),
             allowed_origins=_origins(given.get("PIPECAT_ALLOWED_ORIGINS", "")),
+            session_files_dir=_path(given, "PCC_SESSION_FILES_DIR"),
+            whatsapp=_whatsapp(given),
+            event_endpoint=_url(given, "PIPECAT_EVENT_PUBLISHER_ENDPOINT"),
+            setup_files=_setup_files(given.get("PIPECAT_SETUP_FILES", "")),
+            image_version=given.get("IMAGE_VERSION", cls.image_version),
             log_level=_log_level(given.get("PIPECAT_LOG_LEVEL", cls.log_level)),
+            log_dir=_path(given, "PCC_LOG_DIR"),
+            log_features=given.get("PCC_LOG_FEATURES_SUMMARY", "").lower() == "true",
         )
 
 
@@ -63,6 +103,25 @@ def port_number(text: str, name: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
         raise ValueError(f"{name} must be a port number from 0 to 65535, not {text!r}.")
     return int(text)
+
+
+def time_limit(text: str, name: str) -> float:
+    """A number of seconds above 0.
+
+    Raises:
+        ValueError: it is none; the message starts with ``name``.
+    """
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise ValueError(f"{name} must be a number of seconds above 0, not {text[:40]!r}.")
+    return seconds
+
+
+def _limit(given: Mapping[str, str], name: str) -> float | None:
+    return time_limit(given[name], name) if name in given else None
 
 
 def _seconds(given: Mapping[str, str], name: str, default: float) -> float:
@@ -80,31 +139,73 @@ def _seconds(given: Mapping[str, str], name: str, default: float) -> float:
 
 def _ice_servers(text: str) -> tuple[IceServer, ...]:
     """Read ICE_SERVERS; its value stays out of the message, since it may hold credentials."""
-    form = 'ICE_SERVERS must be a JSON list like [{"urls": ["turn:example.org:3478"]}]'
     try:
-        servers = json.loads(text)
+        return ice_servers(json.loads(text))
     except ValueError as error:
+        form = 'ICE_SERVERS must be a JSON list like [{"urls": ["turn:example.org:3478"]}]'
         raise ValueError(f"{form}: {error}.") from None
-    if not isinstance(servers, list):
-        raise ValueError(f"{form}; it is no list.")
-    return tuple(_ice_server(server, form) for server in servers)
 
 
-def _ice_server(server: object, form: str) -> IceServer:
-    if not isinstance(server, dict):
-        raise ValueError(f"{form}; an entry is no object.")
-    urls = server.get("urls")
-    if isinstance(urls, str):
-        urls = [urls]
-    schemes = ("stun:", "stuns:", "turn:", "turns:")
-    if not isinstance(urls, list) or not urls:
-        raise ValueError(f"{form}; an entry has no urls.")
-    if not all(isinstance(url, str) and url.startswith(schemes) for url in urls):
-        raise ValueError(f"{form}; each url starts with stun:, stuns:, turn: or turns:.")
-    for name in ("username", "credential"):
-        if not isinstance(server.get(name), str | None):
-            raise ValueError(f"{form}; an entry's {name} is no text.")
-    return IceServer(tuple(urls), server.get("username"), server.get("credential"))
+def _url(given: Mapping[str, str], name: str) -> str | None:
+    """An http or https address; it stays out of the message, since it may hold a token."""
+    text = given.get(name)
+    if text is None:
+        return None
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError(f"{name} must be a URL that starts with http:// or https://.")
+    return text
+
+
+def _path(given: Mapping[str, str], name: str) -> Path | None:
+    return Path(given[name]) if name in given else None
+
+
+def _setup_files(text: str) -> tuple[Path, ...]:
+    files = tuple(Path(name) for name in text.split(os.pathsep) if name)
+    for file in files:
+        # Pipecat itself would go on without it.
+        if not file.is_file():
+            raise ValueError(f"PIPECAT_SETUP_FILES: there is no file {file}.")
+    return files
+
+
+def _whatsapp(given: Mapping[str, str]) -> WhatsAppKeys | None:
+    if missing_whatsapp_keys(given):
+        return None
+    token, phone_number_id, app_secret = (given[name] for name in WHATSAPP_KEYS)
+    if not phone_number_id.isascii() or not phone_number_id.isdigit():
+        raise ValueError("WHATSAPP_PHONE_NUMBER_ID must be the number's id: digits only.")
+    verification_token = given.get("WHATSAPP_WEBHOOK_VERIFICATION_TOKEN")
+    return WhatsAppKeys(token, phone_number_id, app_secret, verification_token)
+
+
+def missing_whatsapp_keys(environment: Mapping[str, str]) -> list[str]:
+    """The names of the variables that WhatsApp needs and that are not set."""
+    return [name for name in WHATSAPP_KEYS if not environment.get(name, "").strip()]
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    hosts = tuple(host.strip().strip("[]").lower() for host in text.split(",") if host.strip())
+    for host in hosts:
+        if "/" in host or (":" in host and not _is_ipv6(host)):
+            raise ValueError(
+                "PIPECAT_ALLOWED_HOSTS must be names or addresses such as agent.example.org, "
+                f"without ports, with commas between them; {host!r} is none."
+            )
+    return hosts
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _origins(text: str) -> tuple[str, ...]:

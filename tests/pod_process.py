@@ -192,6 +192,23 @@ async def post(url: str, body: Any, headers: dict[str, str] | None = None) -> tu
     return await request("POST", url, body, headers)
 
 
+async def raw(url: str, sent: bytes, timeout_s: float = 20) -> bytes:
+    """All that a server says to these bytes until it closes the connection."""
+    host, _, port = url.removeprefix("http://").rpartition(":")
+    async with asyncio.timeout(timeout_s):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        # It may close before it has read everything.
+        with contextlib.suppress(ConnectionError):
+            writer.write(sent)
+            await writer.drain()
+        answer = bytearray()
+        with contextlib.suppress(ConnectionError):
+            while chunk := await reader.read(65_536):
+                answer += chunk
+        writer.close()
+    return bytes(answer)
+
+
 async def state(pod: PodProcess) -> dict[str, Any]:
     """What tests/bots/conversation.py tells of itself."""
     _, told = await request("GET", f"{pod.url}/state")

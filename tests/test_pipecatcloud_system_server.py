@@ -124,6 +124,25 @@ async def test_allowed_origins(tmp_path: Path) -> None:
         assert (await post(f"{pod.url}/count", b"xyz", foreign))[0] == 403
 
 
+def test_sigterm_counts_while_the_pod_is_starting(tmp_path: Path) -> None:
+    (tmp_path / "bot.py").write_text(
+        'import time\nprint("importing", flush=True)\ntime.sleep(60)\nasync def bot(args): ...\n'
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipecatcloud_system"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "importing\n"
+    process.terminate()
+    _, said = process.communicate(timeout=10)
+    assert (process.returncode, "SIGTERM: ended before" in said) == (0, True)
+
+
 def run_pod(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """A pod that is expected to end by itself; the repository's own bot.py is out of its sight."""
     packages = folder / "packages"

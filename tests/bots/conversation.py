@@ -37,6 +37,7 @@ from pipecatcloud_system import add_lifespan_to_app, app
 RATE_HZ = 24_000
 WIDTH, HEIGHT = 64, 48
 TONE_S = 30
+PLACES = ("room_url", "token", "relay_url", "namespace")
 
 state: dict[str, Any] = {"calls": [], "ready": True, "ready_takes_s": 0.0}
 released = asyncio.Event()
@@ -50,11 +51,6 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
 
 
 add_lifespan_to_app(lifespan)
-
-
-@app.get("/livez")
-async def livez() -> dict[str, str]:
-    return {"status": "ok", "by": "bot.py"}
 
 
 @app.get("/state")
@@ -97,7 +93,8 @@ async def bot(args: Any) -> None:
         "heard_samples": 0,
         "played_samples": 0,
         "end": None,
-    } | {name: getattr(args, name) for name in ("room_url", "token") if hasattr(args, name)}
+        "flow_config": args.flow_config,
+    } | {name: getattr(args, name) for name in PLACES if hasattr(args, name)}
     state["calls"].append(call)
     released.clear()
     logger.info("bot() runs")
@@ -108,6 +105,12 @@ async def bot(args: Any) -> None:
                 raise RuntimeError(f"no such voice {room_token[:0]}")
             case "wait":
                 await released.wait()
+            case "wait, then wind up":
+                with contextlib.suppress(asyncio.CancelledError):
+                    await released.wait()
+            case "log":
+                task = asyncio.create_task(log_from("a task"))
+                await asyncio.gather(task, asyncio.to_thread(logger.info, "from a thread"))
             case "hold on":
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.sleep(60)
@@ -122,6 +125,10 @@ async def bot(args: Any) -> None:
     except asyncio.CancelledError:
         call["end"] = "cancelled"
         raise
+
+
+async def log_from(place: str) -> None:
+    logger.info("from {}", place)
 
 
 async def echo(websocket: WebSocket) -> None:
