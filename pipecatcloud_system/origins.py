@@ -104,9 +104,11 @@ def _is_own(origin: str, host: str) -> bool:
 
 
 def _name_and_port(url: str) -> tuple[str, int | None]:
-    """The host's name in lower case, "" if there is none, and the port."""
+    """The host's name in lower case, "" if there is none or more than a host, and the port."""
     try:
         parts = urlsplit(url)
+        if url != f"{parts.scheme}://{parts.netloc}" or "@" in url:
+            return "", None
         return parts.hostname or "", parts.port or DEFAULT_PORTS.get(parts.scheme)
     except ValueError:
         return "", None
