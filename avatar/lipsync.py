@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from avatar.controls import MOUTH, VISEMES
 from avatar.errors import ModelError
 from avatar.features import BANDS, HOP_SAMPLES, SAMPLE_RATE, SILENCE, Float32Array, LogMel
+from avatar.onnx import ort, ort_errors
 
 DEFAULT_MODEL = Path(__file__).parent / "assets" / "lipsync.onnx"
 
