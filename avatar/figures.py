@@ -24,7 +24,7 @@ class AvatarFigures:
         repeated: Pictures not drawn, the last one handed on again.
         dropped: Pictures drawn and not encoded in time.
         failed: Pictures that could not be drawn or handed on.
-        late: Pictures handed on more than 20 ms late.
+        late: Pictures handed on more than 30 ms late.
         drawn_per_s: Pictures drawn a second, over the last five.
         sound_late_ms: How late the last packet of sound left.
         sound_late_p95_ms: 95 of 100 lately were no later than this.

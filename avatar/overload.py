@@ -9,10 +9,10 @@ _WINDOW_S = 2.0
 _SETTLING_S = 5.0
 """How long a session may take to get going before it is judged."""
 
-_SHARE_DOWN, _SHARE_UP = 0.2, 0.05
+_SHARE_DOWN, _SHARE_UP = 0.2, 0.12
 """Shares of pictures that are late above which a step is given up, and below which one returns."""
 
-_CALM_S, _MAX_CALM_S = 8.0, 120.0
+_CALM_S, _MAX_CALM_S = 8.0, 32.0
 """How long it must be calm before a step returns; doubled each time that this proved too soon."""
 
 _TOO_SOON_S = 15.0

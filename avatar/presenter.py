@@ -48,7 +48,7 @@ _STILL_PX = 0.3
 _CATCH_UP_S = 0.5
 """After a longer standstill the clock of the pictures starts anew."""
 
-_LATE_S = 0.02
+_LATE_S = 0.03
 """A picture that comes later than this, or sound that does, tells of too little time."""
 
 _REPORT_EVERY_S = 5.0
@@ -69,7 +69,7 @@ class PictureCounters:
         repeated: Not drawn, the last one handed on again.
         dropped: Drawn, and not encoded in time.
         failed: Could not be drawn or handed on.
-        late: Handed on more than 20 ms late.
+        late: Handed on more than 30 ms late.
         restarts: Times the clock of the pictures began anew after a standstill.
     """
 

@@ -22,7 +22,7 @@ _COUNTERS = {
     "repeated": ("pictures_repeated", "Pictures not drawn, the last one handed on again."),
     "dropped": ("pictures_dropped", "Pictures drawn and not encoded in time."),
     "failed": ("pictures_failed", "Pictures that could not be drawn or handed on."),
-    "late": ("pictures_late", "Pictures handed on more than 20 ms late."),
+    "late": ("pictures_late", "Pictures handed on more than 30 ms late."),
 }
 _SECONDS = {
     "lookahead_ms": ("lookahead", "How long speech is held for the lips to look ahead."),
