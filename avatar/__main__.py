@@ -1,4 +1,4 @@
-"""The avatar on the command line: a speech to a video, to numbers, or a sheet of faces."""
+"""The avatar on the command line: a speech to a video, numbers or a diagram; a sheet of faces."""
 
 import argparse
 import csv
@@ -6,11 +6,14 @@ import sys
 from pathlib import Path
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from avatar.avatar import Avatar
 from avatar.config import AvatarConfig
 from avatar.controls import CONTROLS
 from avatar.errors import AvatarError
+from avatar.explain import drawing, explained
 from avatar.illustrated import IllustratedFace
 from avatar.lipsync import LipSyncModel
 from avatar.rig import load_rig
@@ -24,10 +27,13 @@ try:
 except ModuleNotFoundError as missing:
     sys.exit(f"error: {missing.name} is missing; install mouthpiece with its extra: [build]")
 
+LONGEST_EXPLAINED_S = 120
+
 _EXAMPLES = """examples:
   python -m avatar render hello.wav hello.mp4
   python -m avatar render hello.wav large.mp4 --size 720
   python -m avatar track hello.wav hello.csv
+  python -m avatar explain hello.wav hello.png
   python -m avatar sheet faces.png"""
 
 
@@ -58,11 +64,27 @@ def _track(arguments: argparse.Namespace, config: AvatarConfig) -> None:
     print(f"{arguments.out}: {total} rows, audio alone")
 
 
+def _explain(arguments: argparse.Namespace, config: AvatarConfig) -> None:
+    pcm, rate_hz = read_speech(arguments.speech)
+    if len(pcm) > LONGEST_EXPLAINED_S * rate_hz:
+        raise AvatarError(f"{arguments.speech}: is longer than {LONGEST_EXPLAINED_S} s; cut it")
+    made = explained(LipSyncModel.load(config.model), pcm, rate_hz)
+    _write(arguments.out, drawing(pcm, rate_hz, made))
+    print(f"{arguments.out}: {len(pcm) / rate_hz:.2f} s, audio alone")
+
+
 def _sheet(arguments: argparse.Namespace, config: AvatarConfig) -> None:
-    sheet = contact_sheet(IllustratedFace(load_rig(config.rig), config.size).draw)
-    if not cv2.imwrite(str(arguments.out), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
-        raise AvatarError(f"{arguments.out}: cannot be written")
+    _write(arguments.out, contact_sheet(IllustratedFace(load_rig(config.rig), config.size).draw))
     print(arguments.out)
+
+
+def _write(out: Path, picture: NDArray[np.uint8]) -> None:
+    try:
+        written = cv2.imwrite(str(out), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    except cv2.error:
+        written = False
+    if not written:
+        raise AvatarError(f"{out}: cannot be written; a name that ends in .png can")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -86,13 +108,17 @@ def _parser() -> argparse.ArgumentParser:
     track = command("track", "a speech file to a CSV: each picture's time and controls", _track)
     track.add_argument("speech", type=Path, help="a sound file: WAV, FLAC, MP3 …")
     track.add_argument("out", type=Path, help="the CSV to write; time_s is the picture's middle")
+    explain = command("explain", "a speech file to a diagram: sound, visemes, controls", _explain)
+    explain.add_argument("speech", type=Path, help="a sound file: WAV, FLAC, MP3 …")
+    explain.add_argument("out", type=Path, help="the image to write, PNG for one")
     sheet = command("sheet", "a contact sheet: at rest, every viseme, blink, smile, tilt", _sheet)
     sheet.add_argument("out", type=Path, help="the image to write, PNG for one")
     for sub in (render, sheet):
         sub.add_argument("--rig", type=Path, default=defaults.rig, help="the avatar's folder")
         sub.add_argument("--size", type=int, default=defaults.size, help="pixels (%(default)s)")
-    for sub in (render, track):
+    for sub in (render, track, explain):
         sub.add_argument("--model", type=Path, default=defaults.model, help="lip-sync ONNX file")
+    for sub in (render, track):
         sub.add_argument("--fps", type=int, default=defaults.fps, help="(%(default)s)")
         sub.add_argument("--seed", type=int, default=defaults.seed, help="of blinks and glances")
     return parser

@@ -51,7 +51,8 @@ class Peer:
     def __init__(self, url: str, *, pictures: bool = True) -> None:
         self._url = url.rstrip("/")
         self._reception = Reception(pictures)
-        self._http = aiohttp.ClientSession()
+        # A new connection for each request: the pod may just be closing an idle one.
+        self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._channel = self._connection.createDataChannel("chat", ordered=True)
         self._connected = asyncio.Event()

@@ -42,6 +42,9 @@ from pipecatcloud_system.settings import WHATSAPP_KEYS, Settings, missing_whatsa
 WORKERS = 2
 """Threads for encoding and other short work. One session keeps no more of them busy; with more,
 every packet would be encoded on another one, its caches cold."""
+KEEP_ALIVE_S = 75
+"""How long an idle connection stays open: longer than clients keep theirs, whose next request would
+else meet the closing."""
 CLOSE_TIMEOUT_S = 5
 """How long open HTTP requests may take once the session is over."""
 AT_ONCE_S = 1.0
@@ -166,6 +169,7 @@ async def serve(pod: Pod, settings: Settings) -> None:
         server_header=False,
         headers=security_headers(settings.allowed_origins),
         ws_max_size=MAX_BODY_BYTES,
+        timeout_keep_alive=KEEP_ALIVE_S,
         **protocol_settings(),
         timeout_graceful_shutdown=CLOSE_TIMEOUT_S,
     )

@@ -96,3 +96,13 @@ def test_what_goes_wrong_is_said_in_one_line(arguments: tuple[str, ...], said: s
 
 def test_help_shows_examples() -> None:
     assert "python -m avatar render" in run("--help").stdout
+
+
+def test_explain_writes_a_diagram_and_says_where_it_cannot(speech: Path, tmp_path: Path) -> None:
+    done = run("explain", speech, tmp_path / "why.png")
+    assert done.returncode == 0, done.stderr
+    picture = cv2.imread(str(tmp_path / "why.png"))
+    assert picture.shape[1] > 1000
+    done = run("explain", speech, tmp_path / "nowhere" / "why.png")
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr
