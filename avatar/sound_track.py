@@ -1,6 +1,7 @@
 """A WebRTC sound track of our own: packets on time, no silence in the middle of speech."""
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
@@ -98,6 +99,14 @@ class SoundTrack(AudioStreamTrack):
             self._room.clear()
             await self._room.wait()
 
+    async def drained(self) -> None:
+        """Wait until all that was put has been taken, or nobody takes any more."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(AHEAD_S + STANDSTILL_S):
+                while self.readyState == "live" and self._held:
+                    self._room.clear()
+                    await self._room.wait()
+
     def interrupt(self) -> None:
         """Drop what may be interrupted, but for the few milliseconds in which it fades."""
         faded = b""
@@ -180,13 +189,11 @@ class SoundTrack(AudioStreamTrack):
         self.late_s = max(0.0, self._clock() - self._start_s - self._sent / self._rate_hz)
 
     async def _until_arrived(self) -> None:
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_S):
                 while self._speaking and self._held < self._packet and self.readyState == "live":
                     self._arrived.clear()
                     await self._arrived.wait()
-        except TimeoutError:
-            pass
 
     def _take(self, samples: int) -> bytes:
         """Take up to so many samples."""

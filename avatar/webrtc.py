@@ -6,7 +6,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pipecat.frames.frames import Frame, InterruptionFrame, OutputAudioRawFrame
+from pipecat.frames.frames import EndFrame, Frame, InterruptionFrame, OutputAudioRawFrame
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.transports.smallwebrtc.transport import (
@@ -30,6 +30,7 @@ class AvatarWebRTCOutput(SmallWebRTCOutputTransport):
     _sound: SoundTrack | None = None
     _pictures: PictureTrack | None = None
     _interruption = 0
+    _ending = False
     _last: tuple[NDArray[np.uint8], float] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -66,6 +67,16 @@ class AvatarWebRTCOutput(SmallWebRTCOutputTransport):
         if isinstance(frame, AvatarCueFrame) and self._sound is not None:
             frame.due_s, frame.put_samples = self._sound.due_s(), self._sound.put_samples
         await super().push_frame(frame, direction)
+
+    async def stop(self, frame: EndFrame) -> None:
+        """End the session when its last words have left."""
+        self._ending = True
+        await super().stop(frame)
+
+    async def _teardown(self) -> None:
+        if self._ending and self._sound is not None:
+            await self._sound.drained()
+        await super()._teardown()  # type: ignore[no-untyped-call]
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
         """Hand sound to the track; return whether there is one."""

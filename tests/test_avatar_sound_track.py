@@ -137,6 +137,17 @@ async def test_how_late_a_packet_is_and_that_a_long_standstill_is_not_caught_up_
     assert track.due_s() - clock.now_s < PACKET_S
 
 
+async def test_drained_is_when_all_was_taken() -> None:
+    track = SoundTrack(RATE_HZ, Clock())
+    await track.put(bytes(2 * PACKET * 2))
+    draining = asyncio.create_task(track.drained())
+    await packets(track, 1)
+    assert not draining.done()
+    track._clock.now_s += PACKET_S
+    await packets(track, 1)
+    await asyncio.wait_for(draining, 0.5)
+
+
 async def test_its_end_is_told_to_who_waits() -> None:
     track = SoundTrack(RATE_HZ)
     putting = asyncio.create_task(track.put(bytes(RATE_HZ)))
