@@ -15,7 +15,7 @@ from avatar.controls import CONTROLS
 from avatar.errors import AvatarError
 from avatar.explain import drawing, explained
 from avatar.illustrated import IllustratedFace
-from avatar.lipsync import LipSyncModel
+from avatar.mouth_model import load_model
 from avatar.rig import load_rig
 from avatar.sheet import contact_sheet
 from avatar.track import picture_count, poses
@@ -52,7 +52,7 @@ def _render(arguments: argparse.Namespace, config: AvatarConfig) -> None:
 
 def _track(arguments: argparse.Namespace, config: AvatarConfig) -> None:
     pcm, rate_hz = read_speech(arguments.speech)
-    model = LipSyncModel.load(config.model)
+    model = load_model(config.model)
     total = picture_count(len(pcm), rate_hz, config.fps)
     with arguments.out.open("w", newline="", encoding="utf-8") as out:
         rows = csv.writer(out)
@@ -68,7 +68,7 @@ def _explain(arguments: argparse.Namespace, config: AvatarConfig) -> None:
     pcm, rate_hz = read_speech(arguments.speech)
     if len(pcm) > LONGEST_EXPLAINED_S * rate_hz:
         raise AvatarError(f"{arguments.speech}: is longer than {LONGEST_EXPLAINED_S} s; cut it")
-    made = explained(LipSyncModel.load(config.model), pcm, rate_hz)
+    made = explained(load_model(config.model), pcm, rate_hz)
     _write(arguments.out, drawing(pcm, rate_hz, made))
     print(f"{arguments.out}: {len(pcm) / rate_hz:.2f} s, audio alone")
 

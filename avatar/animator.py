@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.features import SAMPLE_RATE
-from avatar.lipsync import LipSyncModel, LipSyncState
 from avatar.loudness import LoudnessLips
 from avatar.mouth_curve import SUBSTEPS, Closures, mouth_at
+from avatar.mouth_model import MouthModel, MouthState
 from avatar.resample import PolyphaseResampler
 
 
@@ -35,7 +34,7 @@ class Animator:
     """
 
     def __init__(
-        self, model: LipSyncModel, rate_hz: int, fps: int = 30, *, simple: bool = False
+        self, model: MouthModel, rate_hz: int, fps: int = 30, *, simple: bool = False
     ) -> None:
         """Start at the beginning of a speech.
 
@@ -51,8 +50,10 @@ class Animator:
         self.rate_hz = rate_hz
         self._fps = fps
         self._card = model.card
-        self._state = LoudnessLips() if simple else LipSyncState(model)
-        self._resampler = PolyphaseResampler(rate_hz, SAMPLE_RATE)
+        self._state: MouthState = (
+            LoudnessLips(self._card.sample_rate_hz) if simple else model.new_state()
+        )
+        self._resampler = PolyphaseResampler(rate_hz, self._card.sample_rate_hz)
         self._clear()
 
     def feed(self, pcm: NDArray[np.int16]) -> list[MouthSegment]:

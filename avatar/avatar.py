@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from avatar.config import AvatarConfig
 from avatar.controls import Pose
 from avatar.illustrated import IllustratedFace
-from avatar.lipsync import LipSyncModel
+from avatar.mouth_model import MouthModel, load_model
 from avatar.rig import Rig, load_rig
 
 
@@ -19,7 +19,7 @@ class Avatar:
     """What sessions share: read-only, so any number of threads may use it."""
 
     config: AvatarConfig
-    model: LipSyncModel
+    model: MouthModel
     rig: Rig
 
     @classmethod
@@ -52,6 +52,6 @@ class Avatar:
 @cache
 def _load(config: AvatarConfig) -> Avatar:
     cv2.setNumThreads(1)
-    avatar = Avatar(config, LipSyncModel.load(config.model), load_rig(config.rig))
+    avatar = Avatar(config, load_model(config.model), load_rig(config.rig))
     avatar.still()
     return avatar

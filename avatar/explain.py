@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avatar.controls import MOUTH, VISEMES
-from avatar.features import SAMPLE_RATE
-from avatar.lipsync import LipSyncModel, LipSyncState
+from avatar.lipsync import LipSyncState
 from avatar.mouth_curve import Closures
+from avatar.mouth_model import MouthModel
 from avatar.resample import PolyphaseResampler
 
 STRIP_S = 6.0
@@ -41,7 +41,8 @@ class Explained:
     Attributes:
         evidence: (rows, 10) float32, the model's own, columns as in MOUTH.
         movement: (rows, 10) float32, with its closures held: what the face does.
-        visemes: (rows, 15) float32 probabilities, columns as in VISEMES.
+        visemes: (rows, 15) float32 probabilities, columns as in VISEMES; zeros where the model
+            has none.
         row_s: Seconds between rows.
     """
 
@@ -51,7 +52,7 @@ class Explained:
     row_s: float
 
 
-def explained(model: LipSyncModel, pcm: NDArray[np.int16], rate_hz: int) -> Explained:
+def explained(model: MouthModel, pcm: NDArray[np.int16], rate_hz: int) -> Explained:
     """Return what the model makes of a speech.
 
     Args:
@@ -63,12 +64,16 @@ def explained(model: LipSyncModel, pcm: NDArray[np.int16], rate_hz: int) -> Expl
         ModelError: The model failed.
         ValueError: The rate is out of range.
     """
-    resampler, state = PolyphaseResampler(rate_hz, SAMPLE_RATE), LipSyncState(model)
+    card, state = model.card, model.new_state()
+    resampler = PolyphaseResampler(rate_hz, card.sample_rate_hz)
     sound = pcm.astype(np.float32) / 32768.0
     heard = np.concatenate((resampler.feed(sound), resampler.flush()))
-    pairs = (state.feed_with_visemes(heard), state.flush_with_visemes())
-    evidence, visemes = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
-    card = model.card
+    if isinstance(state, LipSyncState):
+        pairs = (state.feed_with_visemes(heard), state.flush_with_visemes())
+        evidence, visemes = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+    else:
+        evidence = np.concatenate((state.feed(heard), state.flush()))
+        visemes = np.zeros((len(evidence), len(VISEMES)), np.float32)
     movement = Closures(card.press_threshold, card.fv_threshold).shape(evidence)
     return Explained(evidence, movement, visemes, card.row_s)
 

@@ -11,26 +11,13 @@ import numpy as np
 from avatar.controls import MOUTH, VISEMES
 from avatar.errors import ModelError
 from avatar.features import BANDS, HOP_SAMPLES, SAMPLE_RATE, SILENCE, Float32Array, LogMel
-from avatar.onnx import ort, ort_errors
+from avatar.onnx import ORT_ERRORS, ort
 
 DEFAULT_MODEL = Path(__file__).parent / "assets" / "lipsync.onnx"
 
 HOPS_PER_ROW = 2
 ROW_SAMPLES = HOPS_PER_ROW * HOP_SAMPLES
 LONGEST_LOOKAHEAD_S = 0.080
-
-_ORT_ERRORS = (
-    ort_errors.EPFail,
-    ort_errors.EngineError,
-    ort_errors.Fail,
-    ort_errors.InvalidArgument,
-    ort_errors.InvalidGraph,
-    ort_errors.InvalidProtobuf,
-    ort_errors.NoModel,
-    ort_errors.NoSuchFile,
-    ort_errors.NotImplemented,
-    ort_errors.RuntimeException,
-)
 
 States = list[Float32Array]
 
@@ -97,6 +84,11 @@ class ModelCard:
         return card
 
     @property
+    def sample_rate_hz(self) -> int:
+        """Of the speech that LipSyncState is fed."""
+        return SAMPLE_RATE
+
+    @property
     def delay_rows(self) -> int:
         """How many rows the model's output lags behind its input."""
         return round(self.lookahead_s / self.row_s)
@@ -153,12 +145,16 @@ class LipSyncModel:
         options.log_severity_level = 3
         try:
             session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except _ORT_ERRORS as error:
+        except ORT_ERRORS as error:
             raise ModelError(f"{path}: is not a usable ONNX model: {error}") from error
         _check_tensors(path, card, session)
         model = cls(path, card, session)
         model.run(np.full((HOPS_PER_ROW, BANDS), SILENCE, np.float32), model.first_states())
         return model
+
+    def new_state(self) -> "LipSyncState":
+        """Return what one session needs."""
+        return LipSyncState(self)
 
     def first_states(self) -> States:
         """The states of a session that has heard nothing: zeros, float32."""
@@ -183,7 +179,7 @@ class LipSyncModel:
             inputs[tensor.input] = value
         try:
             mouth, visemes, *next_states = self._session.run(self._outputs, inputs)
-        except _ORT_ERRORS as error:
+        except ORT_ERRORS as error:
             raise ModelError(f"{self.path}: failed to run: {error}") from error
         if mouth.shape != (1, len(mel) // HOPS_PER_ROW, len(MOUTH)):
             raise ModelError(f"{self.path}: gave mouth of shape {mouth.shape}")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from avatar.controls import MOUTH
-from avatar.features import Float32Array
+from avatar.features import SAMPLE_RATE, Float32Array
 from avatar.lipsync import ROW_SAMPLES
 
 _QUIET_DB, _LOUD_DB = -42.0, -14.0
@@ -19,7 +19,13 @@ _SHAPE = {"jaw": 0.55, "open": 0.75, "spread": 0.15, "speak": 1.0}
 class LoudnessLips:
     """Takes the place of LipSyncState: the same rows, without look-ahead or model."""
 
-    def __init__(self) -> None:
+    def __init__(self, rate_hz: int = SAMPLE_RATE) -> None:
+        """Begin.
+
+        Args:
+            rate_hz: Sample rate of the speech, a multiple of 50 Hz.
+        """
+        self._row_samples = ROW_SAMPLES * rate_hz // SAMPLE_RATE
         self._shape = np.array([_SHAPE.get(name, 0.0) for name in MOUTH], np.float32)
         self.reset()
 
@@ -32,20 +38,20 @@ class LoudnessLips:
         """Mouth controls of the rows that these samples complete.
 
         Args:
-            pcm: (samples,) float32 in [-1, 1], mono, 16 kHz; any number of samples.
+            pcm: (samples,) float32 in [-1, 1], mono; any number of samples.
 
         Returns:
             (rows, 10) float32 in [0, 1], columns as in MOUTH; rows may be 0.
         """
         waiting = np.concatenate((self._rest, pcm))
-        whole = len(waiting) // ROW_SAMPLES * ROW_SAMPLES
+        whole = len(waiting) // self._row_samples * self._row_samples
         self._rest = waiting[whole:]
-        return self._rows(waiting[:whole].reshape(-1, ROW_SAMPLES))
+        return self._rows(waiting[:whole].reshape(-1, self._row_samples))
 
     def flush(self) -> Float32Array:
         """The row that is not complete, as if silence followed; then as after reset()."""
-        last = np.pad(self._rest, (0, -len(self._rest) % ROW_SAMPLES))
-        rows = self._rows(last.reshape(-1, ROW_SAMPLES))
+        last = np.pad(self._rest, (0, -len(self._rest) % self._row_samples))
+        rows = self._rows(last.reshape(-1, self._row_samples))
         self.reset()
         return rows
 

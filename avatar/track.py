@@ -7,15 +7,15 @@ from numpy.typing import NDArray
 
 from avatar.animator import Animator
 from avatar.controls import Pose
-from avatar.lipsync import LipSyncModel
 from avatar.mouth_curve import picture_mouth
+from avatar.mouth_model import MouthModel
 from avatar.performance import Performance
 
 _PIECE_S = 1.0
 
 
 def poses(
-    model: LipSyncModel, pcm: NDArray[np.int16], rate_hz: int, fps: int = 30, seed: int = 1
+    model: MouthModel, pcm: NDArray[np.int16], rate_hz: int, fps: int = 30, seed: int = 1
 ) -> Iterator[tuple[float, Pose]]:
     """Yield time and pose of every picture of a speech.
 

@@ -1,5 +1,6 @@
-"""Rebuilds tests/data/tiny.onnx and its card: the lip-sync model's interface, the mouth opened by
-loudness alone. Needs the package `onnx`: python tests/make_tiny_model.py"""
+"""Rebuilds tests/data/tiny.onnx and window.onnx with their cards: the lip-sync model's interface,
+and one such as others make, the mouth opened by loudness alone. Needs the package `onnx`:
+python tests/make_tiny_model.py"""
 
 import json
 import sys
@@ -98,7 +99,46 @@ def tiny_card() -> dict[str, Any]:
     }
 
 
+WINDOW = 1_600
+
+
+def window_model() -> onnx.ModelProto:
+    """Three ARKit weights from the mean loudness of 100 ms of sound."""
+    weights = np.array([[4.0, 0.5, 0.0]], np.float32)
+    nodes = [
+        helper.make_node("Abs", ["audio"], ["levels"]),
+        helper.make_node("ReduceMean", ["levels"], ["level"], axes=[1], keepdims=1),
+        helper.make_node("MatMul", ["level", "weights"], ["shapes"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "window",
+        [helper.make_tensor_value_info("audio", TensorProto.FLOAT, ["rows", WINDOW])],
+        [helper.make_tensor_value_info("shapes", TensorProto.FLOAT, ["rows", 3])],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    model.producer_name = "make_tiny_model"
+    onnx.checker.check_model(model)
+    return model
+
+
+def window_card() -> dict[str, Any]:
+    """The card of window_model(): the shortest that will do."""
+    return {
+        "kind": "windowed",
+        "name": "window",
+        "sample_rate_hz": SAMPLE_RATE,
+        "input": {"name": "audio", "samples": WINDOW, "at_s": 0.06},
+        "output": {"name": "shapes", "labels": ["jawOpen", "mouthPucker", "browInnerUp"]},
+    }
+
+
 if __name__ == "__main__":
-    PATH.write_bytes(tiny_model().SerializeToString())
-    card = json.dumps(tiny_card(), indent=2) + "\n"
-    PATH.with_name("tiny.onnx.json").write_text(card, encoding="utf-8")
+    made = ((PATH, tiny_model(), tiny_card()),)
+    made += ((PATH.with_name("window.onnx"), window_model(), window_card()),)
+    for path, model, fields in made:
+        path.write_bytes(model.SerializeToString())
+        card = json.dumps(fields, indent=2) + "\n"
+        path.with_name(path.name + ".json").write_text(card, encoding="utf-8")
