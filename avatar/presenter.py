@@ -30,7 +30,7 @@ from avatar.controls import Pose
 from avatar.departures import Departures
 from avatar.figures import AvatarFigures
 from avatar.frames import AvatarCueFrame
-from avatar.illustrated import IllustratedFace
+from avatar.illustrated import MIN_SIZE, IllustratedFace
 from avatar.metrics import frames_of
 from avatar.outlet import PictureOutlet, TransportOutlet
 from avatar.overload import Overload
@@ -256,7 +256,7 @@ class AvatarPresenter(FrameProcessor):
             else:
                 mouth = self._timeline.mouth(due_s, due_s + stage.rate_divisor / self._fps)
                 pose = self._performance.pose(due_s, mouth)
-                size = self._avatar.config.size // stage.size_divisor
+                size = max(MIN_SIZE, self._avatar.config.size // stage.size_divisor // 2 * 2)
                 resized = self._picture is None or len(self._picture) != size
                 if resized or self._pose is None or movement(self._pose, pose) > _STILL_PX:
                     self._picture = await self.get_event_loop().run_in_executor(

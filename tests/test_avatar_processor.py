@@ -24,9 +24,11 @@ from pipecat.workers.runner import WorkerRunner
 
 from avatar.animator import Animator
 from avatar.avatar import Avatar
+from avatar.config import AvatarConfig
 from avatar.controls import MOUTH
 from avatar.errors import ModelError
 from avatar.frames import AvatarCueFrame
+from avatar.overload import STAGES
 from avatar.processor import AvatarProcessor
 
 RATE_HZ = 24_000
@@ -268,6 +270,33 @@ async def test_every_picture_has_the_size_that_the_transport_expects(avatar: Ava
         await until(lambda: len(stage.output.pictures) > 5)
     size = avatar.config.size
     assert {len(picture) for _, picture in stage.output.pictures} == {size * size * 3}
+
+
+@pytest.mark.parametrize("size", [130, 250, 262])
+async def test_where_time_is_short_a_transport_still_gets_its_rate_and_size(size: int) -> None:
+    stage = Stage(Avatar.load(AvatarConfig(size=size)))
+    presenter = stage.processor.presenter
+    presenter.overload.level = len(STAGES) - 1
+    begun_s = time.monotonic()
+    async with Conversation(stage):
+        await until(lambda: len(stage.output.pictures) > 15)
+        spent_s = time.monotonic() - begun_s
+    assert presenter.counters.failed == 0
+    assert presenter.counters.repeated > presenter.counters.drawn
+    assert {len(picture) for _, picture in stage.output.pictures} == {size * size * 3}
+    assert spent_s < 3.0, "a picture every 1/30 s, if only the last one again"
+
+
+async def test_where_time_is_short_lips_follow_the_loudness(avatar: Avatar) -> None:
+    stage = Stage(avatar)
+    stage.processor.presenter.overload.level = len(STAGES) - 1
+    pcm = speech_like(0.5, RATE_HZ)
+    await stage.run(tts(pcm))
+    np.testing.assert_array_equal(stage.output.pcm[: len(pcm)], pcm)
+    cues = [frame for frame in stage.tap.frames if isinstance(frame, AvatarCueFrame)]
+    assert max(cue.curve[:, MOUTH.index("jaw")].max() for cue in cues) > 0.2
+    assert not any(cue.curve[:, MOUTH.index("tip")].any() for cue in cues), "no model was asked"
+    assert stage.processor.figures().lookahead_ms == 0
 
 
 async def test_the_mouth_moves_with_the_speech(avatar: Avatar) -> None:
