@@ -4,7 +4,8 @@
 
 Asks pip, which takes no wheel's contents for it. Besides: whether constraints.txt pins all that
 requirements.txt leads to there, markers and all. Ends with 1 and the names where something is
-missing; with 0 and a word on it where no package registry answers, or stops to. Takes two to four minutes.
+missing; with 0 and a word on it where no package registry answers, or stops to. Takes two to four
+minutes.
 """
 
 import json
