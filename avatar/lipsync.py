@@ -1,6 +1,5 @@
 """The lip-sync model: speech in, mouth controls out, as the sound arrives."""
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 from avatar.controls import MOUTH, VISEMES
 from avatar.errors import ModelError
 from avatar.features import BANDS, HOP_SAMPLES, SAMPLE_RATE, SILENCE, Float32Array, LogMel
-from avatar.onnx import ORT_ERRORS, ort
+from avatar.onnx import ORT_ERRORS, open_session, ort, read_card
 
 DEFAULT_MODEL = Path(__file__).parent / "assets" / "lipsync.onnx"
 
@@ -57,12 +56,7 @@ class ModelCard:
         Raises:
             ModelError: the file is missing, no JSON, lacks a field or contradicts this code.
         """
-        try:
-            fields = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
-        except ValueError as error:
-            raise ModelError(f"{path}: is not JSON: {error}") from error
+        fields = read_card(path)
         try:
             card = cls(
                 name=str(fields["name"]),
@@ -139,14 +133,7 @@ class LipSyncModel:
         if not path.is_file():
             raise ModelError(f"{path}: there is no such file")
         card = ModelCard.read(path.with_name(path.name + ".json"))
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except ORT_ERRORS as error:
-            raise ModelError(f"{path}: is not a usable ONNX model: {error}") from error
+        session = open_session(path)
         _check_tensors(path, card, session)
         model = cls(path, card, session)
         model.run(np.full((HOPS_PER_ROW, BANDS), SILENCE, np.float32), model.first_states())

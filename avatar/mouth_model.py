@@ -1,12 +1,11 @@
 """What the avatar needs of a lip-sync model, ours or another, and which of them a file is."""
 
-import json
 from pathlib import Path
 from typing import Protocol
 
-from avatar.errors import ModelError
 from avatar.features import Float32Array
 from avatar.lipsync import LipSyncModel
+from avatar.onnx import read_card
 from avatar.window_model import WINDOWED, WindowModel
 
 
@@ -68,12 +67,6 @@ def load_model(path: Path) -> MouthModel:
     Raises:
         ModelError: file or card is unusable; the message names it and the reason.
     """
-    card = path.with_name(path.name + ".json")
-    try:
-        fields = json.loads(card.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ModelError(f"{card}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise ModelError(f"{card}: is not JSON: {error}") from error
+    fields = read_card(path.with_name(path.name + ".json"))
     kind = fields.get("kind") if isinstance(fields, dict) else None
     return WindowModel.load(path) if kind == WINDOWED else LipSyncModel.load(path)

@@ -1,6 +1,5 @@
 """Other people's lip-sync models: any ONNX file that takes a window of sound, by its card."""
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 from avatar.errors import ModelError
 from avatar.features import Float32Array
 from avatar.labels import mixing_matrix
-from avatar.onnx import ORT_ERRORS, ort
+from avatar.onnx import ORT_ERRORS, open_session, ort, read_card
 
 WINDOWED = "windowed"
 """What such a card has as its kind."""
@@ -65,9 +64,7 @@ class WindowCard:
             ModelError: the file is missing, no JSON, lacks a field, or one cannot be used.
         """
         try:
-            return cls._of(json.loads(path.read_text(encoding="utf-8")))
-        except OSError as error:
-            raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
+            return cls._of(read_card(path))
         except KeyError as error:
             raise ModelError(f"{path}: lacks the field {error}") from error
         except (TypeError, ValueError, AttributeError) as error:
@@ -141,14 +138,7 @@ class WindowModel:
             ModelError: file or card is unusable, or they do not fit; the message says why.
         """
         card = WindowCard.read(path.with_name(path.name + ".json"))
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except ORT_ERRORS as error:
-            raise ModelError(f"{path}: is not a usable ONNX model: {error}") from error
-        model = cls(path, card, session)
+        model = cls(path, card, open_session(path))
         model.run(np.zeros((1, card.window_samples), np.float32))
         return model
 
