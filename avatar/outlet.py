@@ -14,14 +14,16 @@ from avatar.departures import Departures
 from avatar.frames import AvatarCueFrame
 
 TRANSPORT_DELAY_MS = {
-    # Its pictures come some 60 ms late all the same: those queued while a peer connects stay a
-    # delay (benchmarks/av_sync.py --transport pipecat). AvatarWebRTCTransport has none.
     "SmallWebRTCOutputTransport": 0.0,
     # Not measured: their servers are out of reach of the benchmark.
     "DailyOutputTransport": 0.0,
     "LiveKitOutputTransport": 0.0,
 }
 """How much later the sound right behind a cue is heard than a picture written with the cue."""
+
+SETTLING_S = {"SmallWebRTCOutputTransport": 0.3}
+"""How long after the first picture nothing follows: what this transport's track is given before
+its connection asks for pictures would stay in its queue, a delay of all that come later."""
 
 
 @runtime_checkable
@@ -95,6 +97,8 @@ class TransportOutlet:
         kinds = [kind.__name__ for kind in type(output).__mro__]
         delays = [TRANSPORT_DELAY_MS[kind] for kind in kinds if kind in TRANSPORT_DELAY_MS]
         self._delay_s = delays[0] / 1000 if delays else 0.0
+        self._settling_s = max((SETTLING_S.get(kind, 0.0) for kind in kinds), default=0.0)
+        self._settled_s: float | None = None
 
     def heard_s(self, cue: AvatarCueFrame, unsent_s: float) -> float:
         """Return when sound behind a cue is heard; see PictureOutlet."""
@@ -105,7 +109,11 @@ class TransportOutlet:
 
     async def show(self, picture: NDArray[np.uint8], due_s: float) -> None:
         """Send a picture; see PictureOutlet."""
+        if self._settled_s is not None and self._clock() < self._settled_s:
+            return
         size = (self._size, self._size)
         if picture.shape[:2] != size:
             picture = np.asarray(cv2.resize(picture, size), np.uint8)
-        await self._output.write_video_frame(OutputImageRawFrame(picture.tobytes(), size, "RGB"))
+        frame = OutputImageRawFrame(picture.tobytes(), size, "RGB")
+        if await self._output.write_video_frame(frame) and self._settled_s is None:
+            self._settled_s = self._clock() + self._settling_s
