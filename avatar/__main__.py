@@ -2,7 +2,10 @@
 
 import argparse
 import csv
+import re
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -11,14 +14,17 @@ from numpy.typing import NDArray
 
 from avatar.avatar import Avatar
 from avatar.config import AvatarConfig
-from avatar.controls import CONTROLS
+from avatar.controls import CONTROLS, Pose
 from avatar.errors import AvatarError
 from avatar.explain import drawing, explained
 from avatar.illustrated import IllustratedFace
-from avatar.mouth_model import load_model
+from avatar.mouth_model import MouthModel, load_model
+from avatar.phones import Segment, read_phones
+from avatar.pronunciation import words_of
 from avatar.rig import load_rig
 from avatar.sheet import contact_sheet
 from avatar.track import picture_count, poses
+from avatar.words import Word
 
 try:
     from tqdm import tqdm
@@ -33,44 +39,78 @@ _EXAMPLES = """examples:
   python -m avatar render hello.wav hello.mp4
   python -m avatar render hello.wav large.mp4 --size 720
   python -m avatar track hello.wav hello.csv
+  python -m avatar track hello.wav hello.csv --text "Hello there!"
   python -m avatar explain hello.wav hello.png
   python -m avatar sheet faces.png"""
 
 
+@dataclass(frozen=True)
+class _Spoken:
+    """What the user told of the speech, and how to call what the lips are made from."""
+
+    words: list[Word]
+    phones: list[Segment]
+    source: str
+
+    @classmethod
+    def told(cls, arguments: argparse.Namespace, config: AvatarConfig) -> "_Spoken":
+        if arguments.phones:
+            return cls([], read_phones(arguments.phones), "audio and timed phones")
+        if arguments.text:
+            sentences = re.split(r"(?<=[.!?])\s+", arguments.text)
+            words = [word for text in sentences for word in words_of(text, config.language)]
+            return cls(words, [], "audio and text")
+        return cls([], [], "audio alone")
+
+
+def _performed(
+    model: MouthModel,
+    pcm: NDArray[np.int16],
+    rate_hz: int,
+    config: AvatarConfig,
+    spoken: _Spoken,
+) -> Iterator[tuple[float, Pose]]:
+    told = spoken.words, spoken.phones
+    return poses(model, pcm, rate_hz, config.fps, config.seed, *told)
+
+
 def _render(arguments: argparse.Namespace, config: AvatarConfig) -> None:
     pcm, rate_hz = read_speech(arguments.speech)
+    spoken = _Spoken.told(arguments, config)
     avatar = Avatar.load(config)
     face = avatar.face()
     total = picture_count(len(pcm), rate_hz, config.fps)
     with VideoFile(arguments.out, config.size, config.fps, rate_hz) as video:
-        performed = poses(avatar.model, pcm, rate_hz, config.fps, config.seed)
+        performed = _performed(avatar.model, pcm, rate_hz, config, spoken)
         for _, pose in tqdm(performed, total=total, unit="picture"):
             video.add(face.draw(pose))
         video.finish(pcm)
-    print(f"{arguments.out}: {total} pictures, {len(pcm) / rate_hz:.2f} s")
+    print(f"{arguments.out}: {total} pictures, {len(pcm) / rate_hz:.2f} s, {spoken.source}")
 
 
 def _track(arguments: argparse.Namespace, config: AvatarConfig) -> None:
     pcm, rate_hz = read_speech(arguments.speech)
+    spoken = _Spoken.told(arguments, config)
     model = load_model(config.model)
     total = picture_count(len(pcm), rate_hz, config.fps)
     with arguments.out.open("w", newline="", encoding="utf-8") as out:
         rows = csv.writer(out)
         rows.writerow(("time_s", *CONTROLS))
-        performed = poses(model, pcm, rate_hz, config.fps, config.seed)
+        performed = _performed(model, pcm, rate_hz, config, spoken)
         for time_s, pose in tqdm(performed, total=total, unit="picture"):
             values = (f"{getattr(pose, name):.4f}" for name in CONTROLS)
             rows.writerow((f"{time_s:.4f}", *values))
-    print(f"{arguments.out}: {total} rows, audio alone")
+    print(f"{arguments.out}: {total} rows, {spoken.source}")
 
 
 def _explain(arguments: argparse.Namespace, config: AvatarConfig) -> None:
     pcm, rate_hz = read_speech(arguments.speech)
     if len(pcm) > LONGEST_EXPLAINED_S * rate_hz:
         raise AvatarError(f"{arguments.speech}: is longer than {LONGEST_EXPLAINED_S} s; cut it")
-    made = explained(load_model(config.model), pcm, rate_hz)
+    spoken = _Spoken.told(arguments, config)
+    made = explained(load_model(config.model), pcm, rate_hz, spoken.words, spoken.phones)
     _write(arguments.out, drawing(pcm, rate_hz, made))
-    print(f"{arguments.out}: {len(pcm) / rate_hz:.2f} s, audio alone")
+    print(f"{arguments.out}: {len(pcm) / rate_hz:.2f} s, {spoken.source}")
 
 
 def _sheet(arguments: argparse.Namespace, config: AvatarConfig) -> None:
@@ -118,6 +158,14 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--size", type=int, default=defaults.size, help="pixels (%(default)s)")
     for sub in (render, track, explain):
         sub.add_argument("--model", type=Path, default=defaults.model, help="lip-sync ONNX file")
+        known = sub.add_mutually_exclusive_group()
+        known.add_argument(
+            "--text", help="what is said: the lips follow it where it fits the sound"
+        )
+        known.add_argument(
+            "--phones", type=Path, help="a file of lines: start_s end_s PHONE, ARPABET or IPA"
+        )
+        sub.add_argument("--language", default=defaults.language, help="of --text (%(default)s)")
     for sub in (render, track):
         sub.add_argument("--fps", type=int, default=defaults.fps, help="(%(default)s)")
         sub.add_argument("--seed", type=int, default=defaults.seed, help="of blinks and glances")
@@ -130,7 +178,7 @@ def main() -> int:
     given = {
         name: value
         for name, value in vars(arguments).items()
-        if name in ("rig", "model", "size", "fps", "seed")
+        if name in ("rig", "model", "size", "fps", "seed", "language")
     }
     try:
         arguments.run(arguments, AvatarConfig(**given))

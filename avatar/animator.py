@@ -1,14 +1,18 @@
 """Speech into mouth movement, cut to the length of pictures."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.lipsync import LipSyncState
 from avatar.loudness import LoudnessLips
 from avatar.mouth_curve import SUBSTEPS, Closures, mouth_at
 from avatar.mouth_model import MouthModel, MouthState
+from avatar.phones import Segment
 from avatar.resample import PolyphaseResampler
+from avatar.words import Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,58 @@ class Animator:
         )
         self._resampler = PolyphaseResampler(rate_hz, self._card.sample_rate_hz)
         self._clear()
+
+    @property
+    def lookahead_s(self) -> float:
+        """How much sound behind it a picture's mouth may wait for; more makes it better.
+
+        Never less than the model needs, nor more than it can use. Set it at any time: what is
+        held already is then given with the next piece.
+        """
+        state = self._state
+        return state.lookahead_s if isinstance(state, LipSyncState) else self._card.lookahead_s
+
+    @lookahead_s.setter
+    def lookahead_s(self, seconds: float) -> None:
+        if isinstance(self._state, LipSyncState):
+            self._state.lookahead_s = seconds
+
+    @property
+    def used_lookahead_s(self) -> float:
+        """How much the newest mouth has waited for."""
+        if isinstance(self._state, LipSyncState):
+            return self._state.used_lookahead_s
+        return 0.0 if isinstance(self._state, LoudnessLips) else self._card.lookahead_s
+
+    @property
+    def reads(self) -> bool:
+        """Whether a text that will be spoken is of use."""
+        return isinstance(self._state, LipSyncState)
+
+    def expect(self, words: Sequence[Word]) -> None:
+        """Take note of what will be spoken next, behind what was expected before."""
+        if isinstance(self._state, LipSyncState):
+            self._state.expect(words)
+
+    def expect_phones(self, phones: Sequence[Segment]) -> None:
+        """Take note of what will be spoken next and when; see LipSyncState."""
+        if isinstance(self._state, LipSyncState):
+            self._state.expect_phones(phones)
+
+    def told(self, phones: Sequence[Segment]) -> None:
+        """Take note of when the voice itself says that it speaks what; see LipSyncState."""
+        if isinstance(self._state, LipSyncState):
+            self._state.told(phones)
+
+    def told_word(self, text: str, start_s: float) -> None:
+        """Take note of when the voice says that it begins a word; see LipSyncState."""
+        if isinstance(self._state, LipSyncState):
+            self._state.told_word(text, start_s)
+
+    @property
+    def words_ahead(self) -> tuple[Word, ...]:
+        """Expected words that have not been heard yet."""
+        return self._state.words_ahead if isinstance(self._state, LipSyncState) else ()
 
     def feed(self, pcm: NDArray[np.int16]) -> list[MouthSegment]:
         """Take the next piece of speech.

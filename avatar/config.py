@@ -1,5 +1,6 @@
 """What an avatar is made of and how it is shown; checked once, never changed."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ class AvatarConfig:
             1/30 s apart whatever their real rate, so live sessions keep 30.
         lead_ms: How far speech may run ahead of playback, 80 to 1000 ms.
         seed: Seed of blinks, glances and head movement.
+        language: Of what is spoken, as espeak-ng names it: en, en-gb, de, fr … Texts of other
+            languages than English help the lips where espeak-ng is installed.
 
     Raises:
         ValueError: A value is out of range; the message names it.
@@ -29,11 +32,14 @@ class AvatarConfig:
     fps: int = 30
     lead_ms: int = 240
     seed: int = 1
+    language: str = "en"
 
     def __post_init__(self) -> None:
         for name, low, high in (("size", 128, 1080), ("fps", 10, 60), ("lead_ms", 80, 1000)):
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ValueError(f"{name} must be between {low} and {high}, not {value}")
+        if not re.fullmatch(r"[a-z]{2,3}(-[a-z0-9]{1,8})*", self.language):
+            raise ValueError(f"language must be a name such as en or pt-br, not {self.language!r}")
         if self.size % 2:
             raise ValueError(f"size must be even, not {self.size}")

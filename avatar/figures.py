@@ -13,7 +13,8 @@ class AvatarFigures:
     Attributes:
         stage: What the picture is at, for lack of time or not: "full" is everything.
         level: How many steps the picture has given up; 0 is none.
-        lookahead_ms: How far the lips look ahead: so long is speech held.
+        lookahead_ms: How far the lips look ahead: what the model needs, and up to 240 ms where
+            so much speech is still to be played.
         speeches: Stretches of speech.
         cues: Pieces of speech that went out with their mouth.
         model_failures: Speeches whose mouth was given up because the model failed.

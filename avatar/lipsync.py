@@ -1,112 +1,55 @@
 """The lip-sync model: speech in, mouth controls out, as the sound arrives."""
 
 import math
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from avatar.controls import MOUTH, VISEMES
 from avatar.errors import ModelError
-from avatar.features import BANDS, HOP_SAMPLES, SAMPLE_RATE, SILENCE, Float32Array, LogMel
-from avatar.onnx import ORT_ERRORS, open_session, ort, read_card
+from avatar.features import BANDS, HOP_SAMPLES, SILENCE, Float32Array, LogMel
+from avatar.follower import Follower, Reading
+from avatar.model_card import HOPS_PER_ROW, ROW_SAMPLES, ModelCard
+from avatar.onnx import ORT_ERRORS, open_session, ort
+from avatar.phones import PHONES, Segment
+from avatar.words import Word, timed_words
 
 DEFAULT_MODEL = Path(__file__).parent / "assets" / "lipsync.onnx"
 
-HOPS_PER_ROW = 2
-ROW_SAMPLES = HOPS_PER_ROW * HOP_SAMPLES
-LONGEST_LOOKAHEAD_S = 0.080
-
 States = list[Float32Array]
 
-
-@dataclass(frozen=True, slots=True)
-class StateTensor:
-    """One tensor that the model hands from call to call."""
-
-    input: str
-    """Name under which the model takes it."""
-    output: str
-    """Name under which the model gives its next value."""
-    shape: tuple[int, ...]
-    """Fixed shape; a new session starts from zeros."""
+_HEADS = {"mouth": len(MOUTH), "visemes": len(VISEMES), "phones": len(PHONES)}
+"""The outputs that describe the mouth, and how many numbers each gives."""
 
 
 @dataclass(frozen=True, slots=True)
-class ModelCard:
-    """What stands beside the model in lipsync.onnx.json, as far as running it needs."""
+class Heads:
+    """What the network makes of a stretch of sound; D sets of heads, one for each delay.
 
-    name: str
-    version: str
-    row_s: float
-    """Seconds of sound per row of output."""
-    lookahead_s: float
-    """Seconds of sound that a row needs beyond its own middle: the model's whole delay."""
-    states: tuple[StateTensor, ...]
-    press_threshold: float
-    """Evidence of `press` above which the lips are together."""
-    fv_threshold: float
-    """Evidence of `fv` above which the lip is under the teeth."""
+    Row n of head d describes the mouth delays_rows[d] rows before the newest sound.
+    """
 
-    @classmethod
-    def read(cls, path: Path) -> "ModelCard":
-        """The card in a JSON file.
+    mouth: Float32Array
+    """(rows, D, 10) in [0, 1], columns as in MOUTH."""
+    visemes: Float32Array
+    """(rows, D, 15) probabilities, columns as in VISEMES."""
+    phones: Float32Array
+    """(rows, D, P) log-probabilities, columns as in PHONES."""
 
-        Raises:
-            ModelError: the file is missing, no JSON, lacks a field or contradicts this code.
-        """
-        fields = read_card(path)
-        try:
-            card = cls(
-                name=str(fields["name"]),
-                version=str(fields["version"]),
-                row_s=float(fields["row_s"]),
-                lookahead_s=float(fields["lookahead_s"]),
-                states=tuple(
-                    StateTensor(str(s["input"]), str(s["output"]), tuple(map(int, s["shape"])))
-                    for s in fields["states"]
-                ),
-                press_threshold=float(fields["thresholds"]["press"]),
-                fv_threshold=float(fields["thresholds"]["fv"]),
-            )
-            card._check(fields)
-        except KeyError as error:
-            raise ModelError(f"{path}: lacks the field {error}") from error
-        except (TypeError, ValueError) as error:
-            raise ModelError(f"{path}: {error}") from error
-        return card
+    def followed_by(self, later: "Heads") -> "Heads":
+        """These rows and then those."""
+        return Heads(
+            np.concatenate((self.mouth, later.mouth)),
+            np.concatenate((self.visemes, later.visemes)),
+            np.concatenate((self.phones, later.phones)),
+        )
 
-    @property
-    def sample_rate_hz(self) -> int:
-        """Of the speech that LipSyncState is fed."""
-        return SAMPLE_RATE
-
-    @property
-    def delay_rows(self) -> int:
-        """How many rows the model's output lags behind its input."""
-        return round(self.lookahead_s / self.row_s)
-
-    def _check(self, fields: dict[str, Any]) -> None:
-        expected = {
-            "sample_rate_hz": SAMPLE_RATE,
-            "hop_samples": HOP_SAMPLES,
-            "bands": BANDS,
-            "controls": list(MOUTH),
-            "visemes": list(VISEMES),
-        }
-        for name, value in expected.items():
-            if fields[name] != value:
-                raise ValueError(f"{name} is {fields[name]!r}, needed is {value!r}")
-        if not math.isclose(self.row_s, ROW_SAMPLES / SAMPLE_RATE):
-            raise ValueError(f"row_s is {self.row_s}, needed is {ROW_SAMPLES / SAMPLE_RATE}")
-        if not 0.0 <= self.lookahead_s <= LONGEST_LOOKAHEAD_S + 1e-9:
-            raise ValueError(f"lookahead_s is {self.lookahead_s}, not within 0 .. 0.08")
-        if not math.isclose(self.delay_rows * self.row_s, self.lookahead_s, abs_tol=1e-9):
-            raise ValueError(f"lookahead_s {self.lookahead_s} is no whole number of rows")
-        for name in ("press", "fv"):
-            if not 0.0 < float(fields["thresholds"][name]) < 1.0:
-                raise ValueError(f"threshold of {name} is not between 0 and 1")
+    def without_first(self, rows: int) -> "Heads":
+        """The rows behind the first so many."""
+        return Heads(self.mouth[rows:], self.visemes[rows:], self.phones[rows:])
 
 
 class LipSyncModel:
@@ -116,7 +59,7 @@ class LipSyncModel:
         self.path = path
         self.card = card
         self._session = session
-        self._outputs = ["mouth", "visemes", *(state.output for state in card.states)]
+        self._outputs = [*_HEADS, *(state.output for state in card.states)]
 
     @classmethod
     def load(cls, path: Path | None = None) -> "LipSyncModel":
@@ -147,7 +90,7 @@ class LipSyncModel:
         """The states of a session that has heard nothing: zeros, float32."""
         return [np.zeros(state.shape, np.float32) for state in self.card.states]
 
-    def run(self, mel: Float32Array, states: States) -> tuple[Float32Array, Float32Array, States]:
+    def run(self, mel: Float32Array, states: States) -> tuple[Heads, States]:
         """One step of the network over any number of rows.
 
         Args:
@@ -155,8 +98,7 @@ class LipSyncModel:
             states: what the previous call returned, or first_states().
 
         Returns:
-            Mouth (rows, 10) float32 in [0, 1], columns as in MOUTH; viseme probabilities
-            (rows, 15) float32; the next states. The rows lag by card.delay_rows.
+            The heads' rows and the next states.
 
         Raises:
             ModelError: the network failed or gave values that are not finite.
@@ -165,16 +107,18 @@ class LipSyncModel:
         for tensor, value in zip(self.card.states, states, strict=True):
             inputs[tensor.input] = value
         try:
-            mouth, visemes, *next_states = self._session.run(self._outputs, inputs)
+            given = self._session.run(self._outputs, inputs)
         except ORT_ERRORS as error:
             raise ModelError(f"{self.path}: failed to run: {error}") from error
-        if mouth.shape != (1, len(mel) // HOPS_PER_ROW, len(MOUTH)):
-            raise ModelError(f"{self.path}: gave mouth of shape {mouth.shape}")
-        if visemes.shape != (1, len(mel) // HOPS_PER_ROW, len(VISEMES)):
-            raise ModelError(f"{self.path}: gave visemes of shape {visemes.shape}")
-        if not (np.isfinite(mouth).all() and np.isfinite(visemes).all()):
-            raise ModelError(f"{self.path}: gave values that are not finite")
-        return np.clip(mouth[0], 0.0, 1.0), visemes[0], next_states
+        heads, next_states = given[: len(_HEADS)], given[len(_HEADS) :]
+        for (name, width), values in zip(_HEADS.items(), heads, strict=True):
+            shape = (1, len(mel) // HOPS_PER_ROW, len(self.card.delays_s), width)
+            if values.shape != shape:
+                raise ModelError(f"{self.path}: gave {name} of shape {values.shape}, not {shape}")
+            if not np.isfinite(values).all():
+                raise ModelError(f"{self.path}: gave values of {name} that are not finite")
+        mouth, visemes, phones = (values[0] for values in heads)
+        return Heads(np.clip(mouth, 0.0, 1.0), visemes, phones), next_states
 
 
 def _check_tensors(path: Path, card: ModelCard, session: ort.InferenceSession) -> None:
@@ -183,8 +127,7 @@ def _check_tensors(path: Path, card: ModelCard, session: ort.InferenceSession) -
     states_out = {state.output: state.shape for state in card.states}
     wanted_in: dict[str, tuple[int | None, ...]] = {"mel": (1, None, BANDS), **states_in}
     wanted_out: dict[str, tuple[int | None, ...]] = {
-        "mouth": (1, None, len(MOUTH)),
-        "visemes": (1, None, len(VISEMES)),
+        **{name: (1, None, len(card.delays_s), width) for name, width in _HEADS.items()},
         **states_out,
     }
     for side, wanted, tensors in (
@@ -206,28 +149,126 @@ def _check_tensors(path: Path, card: ModelCard, session: ort.InferenceSession) -
                 raise ModelError(f"{path}: {name} has shape {dims}, card says {list(shape)}")
 
 
+MOST_LOOKAHEAD_S = 0.240
+"""More sound than this ahead of a row makes no difference to it."""
+
+_AUDIO_SHARE = 0.2
+"""What the model's own view counts where the text is trusted wholly."""
+
+_PRESS, _FV = MOUTH.index("press"), MOUTH.index("fv")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Why a row is as it is, for people who debug a mouth.
+
+    Attributes:
+        phones: (P,) float32 log-probabilities of PHONES, from the sound alone.
+        reading: What the text says about it; None without a text.
+    """
+
+    phones: Float32Array
+    reading: Reading | None
+
+
 class LipSyncState:
     """The running lip-sync of one session; not thread-safe.
 
-    Row r describes the mouth at (r + 0.5) * row_s of the sound and is given out once the sound
-    up to that time + lookahead_s has been fed.
+    Row r describes the mouth at (r + 0.5) * row_s of the sound. It is given out once enough sound
+    has come behind it: card.lookahead_s at first. Where `lookahead_s` allows more, each row waits
+    for 20 ms more than the one before it, so that nothing is given out later than the sound allows.
     """
 
     def __init__(self, model: LipSyncModel) -> None:
         self._model = model
         self._log_mel = LogMel()
+        self._first_delay = model.card.first_delay_rows
+        self._allowed_rows = self._first_delay
+        self.watch: Callable[[Evidence], None] | None = None
+        """Called with the evidence of each row that is given."""
         self.reset()
 
+    @property
+    def lookahead_s(self) -> float:
+        """How much sound beyond its own middle a row may wait for; set it at any time."""
+        return self._allowed_rows * self._model.card.row_s
+
+    @lookahead_s.setter
+    def lookahead_s(self, seconds: float) -> None:
+        rows = int(min(seconds, MOST_LOOKAHEAD_S) / self._model.card.row_s + 1e-6)
+        self._allowed_rows = max(self._first_delay, rows)
+
+    @property
+    def used_lookahead_s(self) -> float:
+        """How much the newest row has waited for."""
+        return self._wait_rows * self._model.card.row_s
+
     def reset(self) -> None:
-        """Forget all sound; the next sample fed is the first of row 0."""
+        """Forget all sound and text; the next sample fed is the first of row 0."""
         self._log_mel.reset()
         self._states = self._model.first_states()
         # One silent hop first: it puts the last hop that a row needs exactly lookahead_s
         # behind the middle of the row.
         self._mel = np.full((1, BANDS), SILENCE, np.float32)
-        self._rows_to_drop = self._model.card.delay_rows
+        self._heads: Heads | None = None
         self._fed_samples = 0
+        self._heard_rows = 0
+        self._first_kept = 0
         self._given_rows = 0
+        self._wait_rows = self._first_delay
+        self._follower: Follower | None = None
+        self._followed_rows = 0
+        self._glimpsed_rows = 0
+        self._told: deque[Segment] = deque()
+
+    def expect(self, words: Sequence[Word]) -> None:
+        """Take note of what will be spoken next, behind what was expected before."""
+        if not words:
+            return
+        if self._follower is None:
+            card = self._model.card
+            shares = np.array(card.phone_shares, np.float32)
+            self._follower = Follower(shares, card.phone_s, self._given_rows)
+            self._followed_rows = self._glimpsed_rows = self._given_rows
+        self._follower.expect(words)
+
+    def expect_phones(self, phones: Sequence[Segment]) -> None:
+        """Take note of what will be spoken next and when, behind what was expected before.
+
+        Args:
+            phones: canonical, in order, seconds from the first sample fed.
+        """
+        self.expect(timed_words(phones))
+        self.told(phones)
+
+    def told(self, phones: Sequence[Segment]) -> None:
+        """Take note of when the voice itself says that it speaks what.
+
+        It sharpens what is known from the text; without a text it is of no use.
+
+        Args:
+            phones: canonical, in order, seconds from the first sample fed; they take the place
+                of those told before from their first time on.
+        """
+        if phones:
+            while self._told and self._told[-1][1] > phones[0][0] + 1e-6:
+                self._told.pop()
+            self._told.extend(phones)
+
+    def told_word(self, text: str, start_s: float) -> None:
+        """Take note of when the voice says that it begins a word that is expected.
+
+        Args:
+            text: as in `Word.text`.
+            start_s: seconds from the first sample fed.
+        """
+        if self._follower:
+            self._follower.told_word(text, start_s)
+
+    @property
+    def words_ahead(self) -> tuple[Word, ...]:
+        """Expected words that have not been heard yet."""
+        return self._follower.words_ahead if self._follower else ()
 
     def feed(self, pcm: Float32Array) -> Float32Array:
         """Mouth controls of the rows that these samples complete.
@@ -248,7 +289,8 @@ class LipSyncState:
         """As feed(), and beside it (rows, 15) float32, the probability of each of VISEMES."""
         mel = self._log_mel.feed(pcm)
         self._fed_samples += len(pcm)
-        return self._advance(mel)
+        self._hear(mel)
+        return self._given()
 
     def flush(self) -> Float32Array:
         """The rows still missing, so that all sound fed is covered, as if silence followed.
@@ -265,22 +307,102 @@ class LipSyncState:
     def flush_with_visemes(self) -> tuple[Float32Array, Float32Array]:
         """As flush(), and beside it (rows, 15) float32, the probability of each of VISEMES."""
         rows = math.ceil(self._fed_samples / ROW_SAMPLES)
-        missing_rows = rows - self._given_rows
-        needed_hops = HOPS_PER_ROW * (rows + self._model.card.delay_rows) - 1
+        longest = max(self._wait_rows, self._allowed_rows)
+        needed_hops = HOPS_PER_ROW * (rows + longest) - 1
         padding = max(0, needed_hops * HOP_SAMPLES - self._fed_samples)
-        mouth, visemes = self._advance(self._log_mel.feed(np.zeros(padding, np.float32)))
+        self._hear(self._log_mel.feed(np.zeros(padding, np.float32)))
+        given = self._given(rows)
         self.reset()
-        return mouth[:missing_rows], visemes[:missing_rows]
+        return given
 
-    def _advance(self, mel: Float32Array) -> tuple[Float32Array, Float32Array]:
+    def _hear(self, mel: Float32Array) -> None:
         """Run the network over all whole rows that are waiting, in one call."""
         waiting = np.concatenate((self._mel, mel)) if len(mel) else self._mel
         ready = len(waiting) // HOPS_PER_ROW * HOPS_PER_ROW
         self._mel = waiting[ready:]
         if ready == 0:
+            return
+        heads, self._states = self._model.run(waiting[:ready], self._states)
+        self._heard_rows += ready // HOPS_PER_ROW
+        self._heads = heads if self._heads is None else self._heads.followed_by(heads)
+
+    def _given(self, end: int | None = None) -> tuple[Float32Array, Float32Array]:
+        """The rows before `end` that have waited for enough sound."""
+        mouth, visemes = [], []
+        while self._heads and (end is None or self._given_rows < end):
+            wait = (
+                min(self._wait_rows + 1, self._allowed_rows)
+                if self._given_rows
+                else (self._first_delay)
+            )
+            if self._given_rows + wait >= self._heard_rows:
+                break
+            self._wait_rows = wait
+            shown, seen = self._row(self._given_rows, wait)
+            mouth.append(shown)
+            visemes.append(seen)
+            self._given_rows += 1
+        self._forget()
+        if not mouth:
             return np.empty((0, len(MOUTH)), np.float32), np.empty((0, len(VISEMES)), np.float32)
-        mouth, visemes, self._states = self._model.run(waiting[:ready], self._states)
-        dropped = min(self._rows_to_drop, len(mouth))
-        self._rows_to_drop -= dropped
-        self._given_rows += len(mouth) - dropped
-        return mouth[dropped:], visemes[dropped:]
+        return np.stack(mouth), np.stack(visemes)
+
+    def _row(self, row: int, wait: int) -> tuple[Float32Array, Float32Array]:
+        """Mouth and visemes of a row that may look at the `wait` rows behind it."""
+        assert self._heads
+        delays = self._model.card.delays_rows
+        head = max(at for at, delay in enumerate(delays) if delay <= wait)
+        at = row + delays[head] - self._first_kept
+        mouth, visemes = self._heads.mouth[at, head], self._heads.visemes[at, head]
+        phones = self._heads.phones[at, head]
+        reading = self._reading(row, wait)
+        if self.watch:
+            self.watch(Evidence(phones, reading))
+        return _informed(mouth, visemes, reading) if reading else (mouth, visemes)
+
+    def _reading(self, row: int, wait: int) -> Reading | None:
+        """What the text says about a row, by the `wait` rows behind it."""
+        if self._follower is None or self._heads is None:
+            return None
+        delays, newest = self._model.card.delays_rows, row + wait
+        first = delays.index(self._first_delay)
+        if delays[0] < self._first_delay:
+            while self._glimpsed_rows + delays[0] <= newest:
+                self._follower.glimpse(*self._phones_of(self._glimpsed_rows, 0))
+                self._glimpsed_rows += 1
+        while self._followed_rows + self._first_delay <= newest:
+            self._follower.hear(*self._phones_of(self._followed_rows, first))
+            self._followed_rows += 1
+        return self._follower.read()
+
+    def _phones_of(self, row: int, head: int) -> tuple[Float32Array, int | None]:
+        """What one head heard of a row, and what the voice says that it speaks there."""
+        assert self._heads
+        heard = self._heads.phones[row + self._model.card.delays_rows[head] - self._first_kept]
+        time_s = (row + 0.5) * self._model.card.row_s
+        said = [phone for start, end, phone in self._told if start <= time_s < end]
+        return heard[head], PHONES.index(said[0]) if said else None
+
+    def _forget(self) -> None:
+        """Drop the rows of the network that no row to come looks at."""
+        if self._heads is None:
+            return
+        spent = self._given_rows - self._first_kept
+        if spent > 0:
+            self._heads = self._heads.without_first(spent)
+            self._first_kept += spent
+        passed_s = self._given_rows * self._model.card.row_s
+        while self._told and self._told[0][1] <= passed_s:
+            self._told.popleft()
+
+
+def _informed(
+    mouth: Float32Array, visemes: Float32Array, reading: Reading
+) -> tuple[Float32Array, Float32Array]:
+    """What was heard, as far as the text does not know better."""
+    trust = np.float32(reading.trust)
+    text_share = trust * np.float32(1 - _AUDIO_SHARE)
+    mixed = text_share * reading.mouth + (1 - text_share) * mouth
+    for control in (_PRESS, _FV):
+        mixed[control] = trust * reading.mouth[control] + (1 - trust) * mouth[control]
+    return mixed, trust * reading.visemes + (1 - trust) * visemes

@@ -4,7 +4,7 @@ import numpy as np
 
 from avatar.controls import MOUTH
 from avatar.features import SAMPLE_RATE, Float32Array
-from avatar.lipsync import ROW_SAMPLES
+from avatar.model_card import ROW_SAMPLES
 
 _QUIET_DB, _LOUD_DB = -42.0, -14.0
 """Levels of a row at which the mouth is shut, and open as far as it goes by loudness."""

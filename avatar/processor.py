@@ -1,6 +1,7 @@
 """The avatar in a Pipecat pipeline: speech in, the same speech and the cues of its mouth out."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -9,6 +10,7 @@ from typing import Any
 
 from loguru import logger
 from pipecat.frames.frames import (
+    AggregatedTextFrame,
     EndFrame,
     Frame,
     InterruptionFrame,
@@ -18,6 +20,7 @@ from pipecat.frames.frames import (
     StopFrame,
     TTSAudioRawFrame,
     TTSStoppedFrame,
+    TTSTextFrame,
 )
 from pipecat.processors.frame_processor import (
     FrameDirection,
@@ -43,6 +46,13 @@ what is held for the look-ahead goes out without it."""
 
 SLOW_S = 0.25
 """How long sound waits for its mouth when nothing is left to play; then it goes out without."""
+
+
+STALL_WARNING_S = 0.06
+"""When so little is left to play and no more speech comes, nothing is held for a longer look."""
+
+MOST_TEXTS = 64
+"""Texts that wait for their speech; when one more comes, the oldest is forgotten."""
 
 
 @dataclass(slots=True)
@@ -107,10 +117,13 @@ class AvatarProcessor(FrameProcessor):
         self.presenter.figures = self.figures
         self.wiring = self.presenter.wiring = Wiring(avatar, self, output, self.presenter)
         self._speech: Speech | None = None
+        self._speech_began_ns = 0
+        self._texts: deque[AggregatedTextFrame] = deque(maxlen=MOST_TEXTS)
         self._speaking = asyncio.Lock()
         self._activity = 0
         self._held = asyncio.Event()
         self._position = 0
+        self._lookahead_s = avatar.model.card.lookahead_s
         self._computing: asyncio.Future[Fed] | None = None
         self._watch: asyncio.Task[None] | None = None
 
@@ -130,11 +143,18 @@ class AvatarProcessor(FrameProcessor):
             self.wiring.in_place and frame.transport_destination is None
         ):
             await self._speak(frame)
+        elif isinstance(frame, AggregatedTextFrame):
+            if isinstance(frame, TTSTextFrame):
+                self._told_word(frame)
+            elif frame.will_be_spoken:
+                self._expect(frame)
+            await self.push_frame(frame, direction)
         elif isinstance(frame, (OutputAudioRawFrame, TTSStoppedFrame, EndFrame, StopFrame)):
             async with self._speaking:
                 await self._finish()
             await self.push_frame(frame, direction)
             if isinstance(frame, TTSStoppedFrame):
+                self._texts.clear()
                 # The output fills up its last chunk: the next speech begins a new one.
                 self._position = 0
         else:
@@ -162,7 +182,7 @@ class AvatarProcessor(FrameProcessor):
         return AvatarFigures(
             stage=stage.name,
             level=presenter.overload.level,
-            lookahead_ms=self._avatar.model.card.lookahead_s * 1000 if stage.model else 0.0,
+            lookahead_ms=milliseconds(self._lookahead_s) or 0.0,
             **asdict(self.counters),
             **pictures,
             drawn_per_s=round(presenter.drawn_per_s, 1),
@@ -178,6 +198,34 @@ class AvatarProcessor(FrameProcessor):
         simple = not self.presenter.overload.stage.model
         return Animator(self._avatar.model, rate_hz, self._avatar.config.fps, simple=simple)
 
+    def _expect(self, frame: AggregatedTextFrame) -> None:
+        """Tell the speech that a text belongs to, or keep it until that begins."""
+        if self._speech and self._speech.told_by(frame.context_id):
+            self._speech.expect(frame.text)
+        else:
+            self._texts.append(frame)
+
+    def _told_word(self, frame: TTSTextFrame) -> None:
+        """Tell the speech when a word of it begins, where the voice says so."""
+        if frame.pts and self._speech and self._speech.told_by(frame.context_id):
+            start_s = (frame.pts - self._speech_began_ns) / 1e9
+            self._speech.told_word(frame.text, start_s)
+
+    def _begin(self, frame: OutputAudioRawFrame) -> Speech:
+        """A speech that knows the texts which came before it."""
+        self._speech_began_ns = self.get_clock().get_time()
+        speech = Speech(
+            frame, self._output.sample_rate, self._make_animator, self._avatar.config.language
+        )
+        waiting = list(self._texts)
+        self._texts.clear()
+        for text in waiting:
+            if speech.told_by(text.context_id):
+                speech.expect(text.text)
+            else:
+                self._texts.append(text)
+        return speech
+
     async def _speak(self, frame: OutputAudioRawFrame) -> None:
         async with self._speaking:
             if self._computing and not self._computing.done():
@@ -186,12 +234,14 @@ class AvatarProcessor(FrameProcessor):
                 return
             if self._speech is None or not self._speech.continues_in(frame):
                 await self._finish()
-                self._speech = Speech(frame, self._output.sample_rate, self._make_animator)
+                self._speech = self._begin(frame)
                 self.counters.speeches += 1
             speech = self._speech
             pieces = list(speech.pieces(frame))
             for number, piece in enumerate(pieces):
-                if not await self._compute(speech, partial(speech.feed, piece)):
+                # Speech that is still to be played gives time to look further ahead.
+                step = partial(speech.feed, piece, self._playback.ahead_s)
+                if not await self._compute(speech, step):
                     rest = replace(frame, audio=b"".join(pieces[number:]))
                     rest.interruptible = frame.interruptible
                     await self.push_frame(rest)
@@ -231,6 +281,7 @@ class AvatarProcessor(FrameProcessor):
             self.counters.model_failures += 1
             if self.counters.model_failures == 1:
                 logger.error(f"{self}: speech goes on without its mouth: {fed.failure}")
+        self._lookahead_s = fed.lookahead_s
         speech.hold(fed.pcm)
         await self._send(speech, fed.segments)
         return True
@@ -264,6 +315,7 @@ class AvatarProcessor(FrameProcessor):
 
     def _interrupt(self) -> None:
         self._playback.interrupt()
+        self._texts.clear()
         if self._speech and self._speech.interruptible:
             self._speech = None
             self._position = 0
@@ -275,6 +327,12 @@ class AvatarProcessor(FrameProcessor):
             self._held.clear()
             while self._speech:
                 activity = self._activity
+                await asyncio.sleep(max(0.0, self._playback.ahead_s - STALL_WARNING_S))
+                if activity == self._activity:
+                    async with self._speaking:
+                        if activity == self._activity and self._speech:
+                            await self._compute(self._speech, partial(self._speech.feed, b""))
+                            activity = self._activity
                 await asyncio.sleep(self._playback.ahead_s + STALL_GRACE_S)
                 if activity != self._activity:
                     continue

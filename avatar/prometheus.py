@@ -25,7 +25,7 @@ _COUNTERS = {
     "late": ("pictures_late", "Pictures handed on more than 30 ms late."),
 }
 _SECONDS = {
-    "lookahead_ms": ("lookahead", "How long speech is held for the lips to look ahead."),
+    "lookahead_ms": ("lookahead", "How far the lips look ahead."),
     "sound_late_p95_ms": ("sound_late_p95", "How late sound left, 95th of 100 lately."),
     "picture_late_p95_ms": ("picture_late_p95", "How late pictures left, 95th of 100 lately."),
     "av_offset_ms": ("av_offset_median", "Pictures after the sound of their mouth, median lately."),

@@ -1,15 +1,19 @@
 """One stretch of speech on its way through the avatar: held until its mouth is known."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import soxr
+from loguru import logger
 from numpy.typing import NDArray
 from pipecat.frames.frames import OutputAudioRawFrame, TTSAudioRawFrame
 
 from avatar.animator import Animator, MouthSegment
 from avatar.errors import AvatarError
+from avatar.pronunciation import words_of
+from avatar.voice_phones import MOST_EVENTS, PHONEMES, PhonemeEvent, VoicePhones
 
 PIECE_S = 0.1
 """Speech is taken in pieces of this length, so that the drawing never waits for a long one."""
@@ -22,11 +26,13 @@ class Fed:
     Attributes:
         pcm: Its sound at the output's rate.
         segments: The segments whose mouth is known by now.
+        lookahead_s: How much sound the newest mouth has waited for.
         failure: Why the speech has no mouth from now on.
     """
 
     pcm: bytes
     segments: list[MouthSegment]
+    lookahead_s: float = 0.0
     failure: Exception | None = None
 
 
@@ -38,7 +44,11 @@ class Speech:
     """
 
     def __init__(
-        self, frame: OutputAudioRawFrame, rate_hz: int, make_animator: Callable[[int], Animator]
+        self,
+        frame: OutputAudioRawFrame,
+        rate_hz: int,
+        make_animator: Callable[[int], Animator],
+        language: str = "en",
     ) -> None:
         """Begin with the first frame.
 
@@ -46,11 +56,18 @@ class Speech:
             frame: The first frame; it is not fed yet.
             rate_hz: The output transport's sample rate.
             make_animator: Gives a new animator for a sample rate.
+            language: Of the texts that it will be told.
         """
         self.rate_hz = rate_hz
         self.interruptible = frame.interruptible
         self._first = frame
         self._animator: Animator | None = make_animator(rate_hz)
+        self._language = language
+        self._texts: deque[str] = deque()
+        self._word_times: deque[tuple[str, float]] = deque(maxlen=MOST_EVENTS)
+        self._events: deque[tuple[float, str]] = deque(maxlen=MOST_EVENTS)
+        self._voice_phones = VoicePhones()
+        self._taken = 0
         self._held = bytearray()
         self._resampler: soxr.ResampleStream | None = None
         if frame.sample_rate != rate_hz:
@@ -72,13 +89,41 @@ class Speech:
         )
 
     def pieces(self, frame: OutputAudioRawFrame) -> Iterator[bytes]:
-        """Yield the frame's sound in pieces of at most PIECE_S."""
+        """Yield the frame's sound in pieces of at most PIECE_S, and note what it tells of it."""
+        self._note_phonemes(frame)
+        self._taken += len(frame.audio) // (2 * frame.num_channels)
         step = int(frame.sample_rate * PIECE_S) * 2 * frame.num_channels
         for start in range(0, len(frame.audio), step):
             yield frame.audio[start : start + step]
 
-    def feed(self, audio: bytes) -> Fed:
-        """Compute a piece of the speech; a model that fails costs the mouth, not the sound."""
+    def told_by(self, context_id: str | None) -> bool:
+        """Whether a text of a voice's context is spoken in it."""
+        mine = getattr(self._first, "context_id", None)
+        return context_id is None or mine is None or context_id == mine
+
+    def expect(self, text: str) -> None:
+        """Take note of a text that will be spoken in it, behind those it was told before."""
+        self._texts.append(text)
+
+    def told_word(self, text: str, start_s: float) -> None:
+        """Take note of when the voice says that it begins a word of a text it was told.
+
+        Args:
+            text: As written.
+            start_s: Seconds from the start of the speech.
+        """
+        self._word_times.append((text, start_s))
+
+    def feed(self, audio: bytes, lookahead_s: float = 0.0) -> Fed:
+        """Compute a piece of the speech; a model that fails costs the mouth, not the sound.
+
+        Args:
+            audio: Of the voice's rate and channels; may be empty.
+            lookahead_s: How much sound the mouth may wait for; more than the model needs makes
+                it better.
+        """
+        if self._animator:
+            self._animator.lookahead_s = lookahead_s
         return self._fed(np.frombuffer(audio, np.int16), last=False)
 
     def flush(self) -> Fed:
@@ -91,11 +136,22 @@ class Speech:
         if animator is None:
             return Fed(sound, [])
         try:
+            while self._texts and animator.reads:
+                animator.expect(words_of(self._texts.popleft(), self._language))
+            while self._word_times:
+                text, start_s = self._word_times.popleft()
+                for word in words_of(text, self._language)[:1]:
+                    animator.told_word(word.text, start_s)
+            if self._events:
+                # The event loop may add to them meanwhile.
+                events = [self._events.popleft() for _ in range(len(self._events))]
+                animator.told(self._voice_phones.add(events))
             segments = animator.feed(self._mono(pcm))
-            return Fed(sound, segments + animator.flush() if last else segments)
+            used_s = animator.used_lookahead_s
+            return Fed(sound, segments + animator.flush() if last else segments, used_s)
         except (AvatarError, ValueError, ArithmeticError) as error:
             self._animator = None
-            return Fed(sound, [], error)
+            return Fed(sound, [], failure=error)
 
     def hold(self, pcm: bytes) -> None:
         """Hold sound at the output's rate until its mouth is known."""
@@ -119,6 +175,19 @@ class Speech:
         frame.transport_destination = self._first.transport_destination
         del self._held[:size]
         return frame
+
+    def _note_phonemes(self, frame: OutputAudioRawFrame) -> None:
+        start_s = self._taken / frame.sample_rate
+        events = frame.metadata.get(PHONEMES, ())
+        if not all(isinstance(event, PhonemeEvent) for event in events):
+            logger.warning(
+                f"metadata[{PHONEMES!r}] of speech must hold events with sample and ipa; "
+                "these are not used"
+            )
+            return
+        self._events += [
+            (start_s + event.sample / frame.sample_rate, event.ipa) for event in events
+        ]
 
     def _at_output_rate(self, pcm: NDArray[np.int16], last: bool) -> NDArray[np.int16]:
         if self._resampler is None:

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from avatar.controls import MOUTH, VISEMES
 from avatar.features import BANDS, HOP_SAMPLES, SAMPLE_RATE
+from avatar.phones import PHONES
 
 PATH = Path(__file__).parent / "data" / "tiny.onnx"
 HISTORY_HOPS = 8
@@ -23,7 +24,10 @@ MIDDLE = -8.0
 
 
 def tiny_model() -> onnx.ModelProto:
-    """Row k is a function of the two hops that lie four rows behind the newest one."""
+    """Row k is a function of the two hops that lie four rows behind the newest one.
+
+    It knows one viseme and one phone, both "aa", and takes all that is loud for them.
+    """
     opening = np.zeros((2 * BANDS, len(MOUTH)), np.float32)
     bias = np.full(len(MOUTH), -6.0, np.float32)
     for name, slope in (("jaw", 0.8), ("open", 1.0), ("speak", 2.0)):
@@ -34,7 +38,15 @@ def tiny_model() -> onnx.ModelProto:
     shape_bias = np.full(len(VISEMES), -9.0, np.float32)
     shape_bias[VISEMES.index("sil")] = 0.0
     shape_bias[VISEMES.index("aa")] = -2.0 * MIDDLE
+    sounds = np.zeros((2 * BANDS, len(PHONES)), np.float32)
+    sounds[:, PHONES.index("aa")] = 2.0 / (2 * BANDS)
+    sound_bias = np.full(len(PHONES), -9.0, np.float32)
+    sound_bias[PHONES.index("sil")] = 0.0
+    sound_bias[PHONES.index("aa")] = -2.0 * MIDDLE
     constants: dict[str, Any] = {
+        "sounds": sounds,
+        "sound_bias": sound_bias,
+        "delays": np.array([2], np.int64),
         "opening": opening,
         "bias": bias,
         "shapes": shapes,
@@ -52,10 +64,16 @@ def tiny_model() -> onnx.ModelProto:
         helper.make_node("Reshape", ["heard", "pairs"], ["rows"]),
         helper.make_node("MatMul", ["rows", "opening"], ["opened"]),
         helper.make_node("Add", ["opened", "bias"], ["logits"]),
-        helper.make_node("Sigmoid", ["logits"], ["mouth"]),
+        helper.make_node("Sigmoid", ["logits"], ["mouth_row"]),
+        helper.make_node("Unsqueeze", ["mouth_row", "delays"], ["mouth"]),
         helper.make_node("MatMul", ["rows", "shapes"], ["shaped"]),
         helper.make_node("Add", ["shaped", "shape_bias"], ["shape_logits"]),
-        helper.make_node("Softmax", ["shape_logits"], ["visemes"], axis=-1),
+        helper.make_node("Softmax", ["shape_logits"], ["viseme_row"], axis=-1),
+        helper.make_node("Unsqueeze", ["viseme_row", "delays"], ["visemes"]),
+        helper.make_node("MatMul", ["rows", "sounds"], ["sounded"]),
+        helper.make_node("Add", ["sounded", "sound_bias"], ["sound_logits"]),
+        helper.make_node("LogSoftmax", ["sound_logits"], ["phone_row"], axis=-1),
+        helper.make_node("Unsqueeze", ["phone_row", "delays"], ["phones"]),
     ]
 
     def tensor(name: str, *shape: int | str) -> onnx.ValueInfoProto:
@@ -66,8 +84,9 @@ def tiny_model() -> onnx.ModelProto:
         "tiny",
         [tensor("mel", 1, "hops", BANDS), tensor("history", 1, HISTORY_HOPS, BANDS)],
         [
-            tensor("mouth", 1, "rows", len(MOUTH)),
-            tensor("visemes", 1, "rows", len(VISEMES)),
+            tensor("mouth", 1, "rows", 1, len(MOUTH)),
+            tensor("visemes", 1, "rows", 1, len(VISEMES)),
+            tensor("phones", 1, "rows", 1, len(PHONES)),
             tensor("history_next", 1, HISTORY_HOPS, BANDS),
         ],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
@@ -89,9 +108,13 @@ def tiny_card() -> dict[str, Any]:
         "hop_samples": HOP_SAMPLES,
         "bands": BANDS,
         "row_s": 0.02,
+        "delays_s": [0.08],
         "lookahead_s": 0.08,
         "controls": list(MOUTH),
         "visemes": list(VISEMES),
+        "phones": list(PHONES),
+        "phone_shares": [1 / len(PHONES)] * len(PHONES),
+        "phone_s": dict.fromkeys(PHONES, 0.07),
         "states": [
             {"input": "history", "output": "history_next", "shape": [1, HISTORY_HOPS, BANDS]}
         ],

@@ -15,7 +15,9 @@ import pytest
 from avatar.controls import MOUTH, VISEMES
 from avatar.errors import ModelError
 from avatar.features import SAMPLE_RATE
-from avatar.lipsync import DEFAULT_MODEL, ROW_SAMPLES, LipSyncModel, LipSyncState
+from avatar.lipsync import DEFAULT_MODEL, LipSyncModel, LipSyncState
+from avatar.model_card import ROW_SAMPLES
+from avatar.words import Word
 
 TINY = Path(__file__).parent / "data" / "tiny.onnx"
 
@@ -104,6 +106,57 @@ def test_visemes_come_with_the_controls(model: LipSyncModel) -> None:
     np.testing.assert_allclose(visemes.sum(axis=1), 1.0, atol=1e-4)
 
 
+WORDS = [
+    Word("bob", (("b", "aa", "b"),)),
+    Word("and", (("ae", "n", "d"), ("ax", "n")), pause=True),
+    Word("pam", (("p", "ae", "m"),)),
+]
+
+
+@pytest.mark.parametrize("lookahead_s", [0.08, 0.15, 0.24])
+@pytest.mark.parametrize("words", [[], WORDS], ids=["alone", "text"])
+def test_streaming_equals_offline_with_text_and_with_a_longer_look(
+    model: LipSyncModel, lookahead_s: float, words: list[Word]
+) -> None:
+    pcm = _sound(SAMPLE_RATE + 77)
+    rows = []
+    for chunk in (len(pcm), 37, 1000):
+        state = LipSyncState(model)
+        state.lookahead_s = lookahead_s
+        state.expect(words)
+        rows.append(_rows(state, pcm, chunk))
+    assert len(rows[0]) == math.ceil(len(pcm) / ROW_SAMPLES)
+    for streamed in rows[1:]:
+        np.testing.assert_allclose(streamed, rows[0], atol=1e-4)
+
+
+def test_a_longer_look_delays_no_first_row_and_grows_by_one_row_each(model: LipSyncModel) -> None:
+    state = LipSyncState(model)
+    state.lookahead_s = 0.24
+    given = [len(state.feed(np.zeros(ROW_SAMPLES, np.float32))) for _ in range(40)]
+    came = np.flatnonzero(given)
+    # a row is complete half a row after its middle
+    assert came[0] == round(model.card.lookahead_s / model.card.row_s)
+    assert set(np.diff(came[:9])) == {2} and set(np.diff(came[9:])) == {1}
+    assert state.used_lookahead_s == pytest.approx(0.24)
+    state.lookahead_s = 0.0
+    assert len(state.feed(np.zeros(0, np.float32))) == 8
+    assert state.used_lookahead_s == pytest.approx(model.card.lookahead_s)
+
+
+def test_a_text_may_come_late_and_ends_with_the_speech(model: LipSyncModel) -> None:
+    pcm = _sound(SAMPLE_RATE)
+    state = LipSyncState(model)
+    first = state.feed(pcm[:8000])
+    state.expect(WORDS)
+    rest = np.concatenate((state.feed(pcm[8000:]), state.flush()))
+    alone = _rows(LipSyncState(model), pcm, len(pcm))
+    np.testing.assert_allclose(first, alone[: len(first)], atol=1e-4)
+    assert len(first) + len(rest) == len(alone)
+    assert not state.words_ahead
+    np.testing.assert_allclose(_rows(state, pcm, 8000), alone, atol=1e-4)
+
+
 def test_sessions_share_the_model_across_threads(model: LipSyncModel) -> None:
     sounds = [_sound(8000, seed) * (0.2 + 0.3 * seed) for seed in range(4)]
     expected = [_rows(LipSyncState(model), pcm, 8000) for pcm in sounds]
@@ -161,7 +214,12 @@ def _spoil(field: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (_spoil("controls", ["jaw"]), "controls is"),
         (_spoil("visemes", ["sil"]), "visemes is"),
         (_spoil("lookahead_s", 0.2), "lookahead_s is 0.2"),
-        (_spoil("lookahead_s", 0.07), "no whole number of rows"),
+        (_spoil("lookahead_s", 0.06), "is none of delays_s"),
+        (_spoil("delays_s", [0.08, 0.09]), "not rising whole numbers of rows"),
+        (_spoil("delays_s", [0.08, 0.04]), "not rising whole numbers of rows"),
+        (_spoil("phones", ["sil"]), "phones is"),
+        (_spoil("phone_shares", [1.0]), "phone_shares are not"),
+        (_spoil("phone_s", {"sil": 0.1}), "phone_s is not a length"),
         (_spoil("thresholds", {"press": 0.5, "fv": 2.0}), "threshold of fv"),
         (_spoil("states", []), "inputs are"),
         (_spoil("states", [{"input": "history"}]), "lacks the field 'output'"),
@@ -215,5 +273,5 @@ def test_a_failing_run_is_a_model_error() -> None:
     model = LipSyncModel.load(TINY)
     with pytest.raises(ModelError, match=r"tiny\.onnx: failed to run"):
         model.run(np.zeros((2, 7), np.float32), model.first_states())
-    with pytest.raises(ModelError, match=r"tiny\.onnx: gave values that are not finite"):
+    with pytest.raises(ModelError, match=r"tiny\.onnx: gave values of mouth that are not finite"):
         model.run(np.full((20, 40), np.nan, np.float32), model.first_states())

@@ -2,7 +2,6 @@
 
 import json
 
-import pytest
 from conftest import RecordingOutput, speech_like
 from pipecat.frames.frames import Frame, MetricsFrame, TTSAudioRawFrame, TTSStoppedFrame
 from pipecat.pipeline.pipeline import Pipeline
@@ -41,7 +40,7 @@ async def test_the_last_figures_come_before_the_end(avatar: Avatar) -> None:
     assert (figures.speeches, figures.cues) == (1, 30)
     assert figures.drawn > 0 and figures.drawn_per_s > 0
     assert figures.stage in ("full", "half rate")
-    assert figures.lookahead_ms == pytest.approx(avatar.model.card.lookahead_s * 1000)
+    assert avatar.model.card.lookahead_s * 1000 <= figures.lookahead_ms <= 240
     assert figures.av_offset_ms is None, "this transport tells no times"
     assert figures.sound_late_p95_ms is None and figures.picture_late_ms is None
     json.dumps(data.model_dump())

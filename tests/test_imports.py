@@ -114,7 +114,13 @@ def test_the_pod_knows_no_avatar_and_only_its_main_knows_the_bot(source: Path) -
 
 
 def test_training_knows_features_and_controls_and_nobody_knows_training() -> None:
-    allowed = {"avatar.features", "avatar.controls", "avatar.lipsync"}
+    allowed = {
+        "avatar.features",
+        "avatar.controls",
+        "avatar.phones",
+        "avatar.dominance",
+        "avatar.lipsync",
+    }
     for source in _sources("training"):
         ours = {m for m in _modules(source) if m.split(".")[0] in OURS - {"training"}}
         assert all(any(m == a or m.startswith(a + ".") for a in allowed) for m in ours), ours

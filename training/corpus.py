@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from training.phones import canonical
+from avatar.phones import canonical
+from training.neural import hibari_utterances, kokoro_utterances
+from training.recipe import Recipe
 from training.synthesis import (
     LONGEST_S,
     Utterance,
@@ -23,27 +25,15 @@ from training.synthesis import (
     russian_utterances,
 )
 
-MINUTES_PER_SHARD = 10
-SHARDS = {
-    "espeak": 27,
-    "flite-slt": 3,
-    "flite-rms": 4,
-    "flite-awb": 4,
-    "flite-kal16": 2,
-    "festival-kal": 1,
-    "festival-ked": 1,
-    "festival-slt-hts": 3,
-    "russian": 10,
-}
-"""How many shards each source fills; the Russian recordings are dealt out to theirs."""
-
 
 @dataclass(frozen=True)
 class Shard:
-    """One file of the corpus."""
+    """One file of the corpus: the index-th of `count` of its source."""
 
     source: str
     index: int
+    count: int
+    minutes: float
     seed: int
 
     def path(self, folder: Path) -> Path:
@@ -54,11 +44,15 @@ class Shard:
         rng = random.Random(zlib.crc32(f"{self.seed} {self.source} {self.index}".encode()))
         engine, _, voice = self.source.partition("-")
         if engine == "russian":
-            everything = islice(russian_utterances(), self.index, None, SHARDS["russian"])
+            everything = islice(russian_utterances(), self.index, None, self.count)
         elif engine == "espeak":
             everything = espeak_utterances(rng)
         elif engine == "flite":
             everything = flite_utterances(voice, rng)
+        elif engine == "hibari":
+            everything = hibari_utterances(rng)
+        elif engine == "kokoro":
+            everything = kokoro_utterances(rng)
         else:
             everything = festival_utterances(voice, rng)
         seconds = 0.0
@@ -68,7 +62,7 @@ class Shard:
                 continue
             yield utterance
             seconds += utterance.seconds
-            if engine != "russian" and seconds >= 60 * MINUTES_PER_SHARD:
+            if engine != "russian" and seconds >= 60 * self.minutes:
                 return
 
 
@@ -103,17 +97,24 @@ def read_shard(path: Path) -> list[Utterance]:
     return utterances
 
 
-def shard_paths(folder: Path) -> list[Path]:
-    """Where all shards are or will be, in a fixed order."""
+def shards_of(recipe: Recipe, seed: int) -> list[Shard]:
+    """All shards of a recipe, in a fixed order."""
     return [
-        Shard(source, i, 0).path(folder) for source, count in SHARDS.items() for i in range(count)
+        Shard(source, index, count, recipe.minutes_per_shard, seed)
+        for source, count in recipe.shards.items()
+        for index in range(count)
     ]
 
 
-def build_corpus(folder: Path, seed: int, workers: int = 2) -> None:
+def shard_paths(folder: Path, recipe: Recipe) -> list[Path]:
+    """Where all shards are or will be, in a fixed order."""
+    return [shard.path(folder) for shard in shards_of(recipe, 0)]
+
+
+def build_corpus(folder: Path, recipe: Recipe, seed: int, workers: int = 2) -> None:
     """Write every shard that is not there yet."""
     folder.mkdir(parents=True, exist_ok=True)
-    shards = [Shard(source, i, seed) for source, count in SHARDS.items() for i in range(count)]
+    shards = shards_of(recipe, seed)
     missing = [shard for shard in shards if not shard.path(folder).exists()]
     with ProcessPoolExecutor(workers) as pool:
         jobs = [pool.submit(write_shard, shard, folder) for shard in missing]

@@ -16,7 +16,6 @@ from training.noises import KINDS
 from training.prepare import held_out
 from training.synthesis import Utterance
 
-UTTERANCES_PER_GROUP = 60
 NOISE_SECONDS = 60
 NOISE_LEVEL = 0.05
 THRESHOLDS = [round(0.2 + 0.05 * i, 2) for i in range(14)]
@@ -24,15 +23,15 @@ THRESHOLDS = [round(0.2 + 0.05 * i, 2) for i in range(14)]
 Float32Array = npt.NDArray[np.float32]
 
 
-def held_out_utterances(shards: list[Path]) -> dict[str, list[Utterance]]:
-    """Utterances kept from training, by engine, evenly drawn."""
+def held_out_utterances(shards: list[Path], most: int) -> dict[str, list[Utterance]]:
+    """About so many utterances kept from training, by engine, evenly drawn."""
     groups: dict[str, list[Utterance]] = defaultdict(list)
     for shard in shards:
         for utterance in read_shard(shard):
             if held_out(utterance, shard.stem):
                 groups[shard.stem.partition("-")[0]].append(utterance)
     return {
-        engine: utterances[:: max(1, len(utterances) // UTTERANCES_PER_GROUP)]
+        engine: utterances[:: max(1, len(utterances) // most)]
         for engine, utterances in groups.items()
     }
 
@@ -46,11 +45,11 @@ def hear(model: LipSyncModel, pcm: Float32Array) -> tuple[Float32Array, Float32A
 
 
 def held_out_tracks(
-    model: LipSyncModel, shards: list[Path]
+    model: LipSyncModel, shards: list[Path], most: int
 ) -> dict[str, tuple[list[Track], list[Track]]]:
     """By engine of the voices kept from training: what the model does, and the truth."""
     result = {}
-    for engine, utterances in held_out_utterances(shards).items():
+    for engine, utterances in held_out_utterances(shards, most).items():
         tracks, truths = [], []
         for utterance in tqdm(utterances, f"hear {engine}", unit="utterance"):
             mouth, visemes = hear(model, utterance.pcm.astype(np.float32) / 32768)
@@ -78,9 +77,11 @@ def event_threshold(tracks: dict[str, tuple[list[Track], list[Track]]], control:
     return max(THRESHOLDS, key=f1)
 
 
-def evaluate(model: LipSyncModel, shards: list[Path]) -> tuple[dict[str, Scores], dict[str, float]]:
+def evaluate(
+    model: LipSyncModel, shards: list[Path], most: int
+) -> tuple[dict[str, Scores], dict[str, float]]:
     """Scores by engine of the voices kept from training, and mean `open` by kind of noise."""
-    tracks = held_out_tracks(model, shards)
+    tracks = held_out_tracks(model, shards, most)
     scores = {engine: score(found, true) for engine, (found, true) in tracks.items()}
     rng = np.random.default_rng(99)
     openings = {}

@@ -10,20 +10,30 @@ from torch import Tensor, nn
 
 from avatar.controls import MOUTH, VISEMES
 from avatar.features import BANDS, HOP_SAMPLES, SAMPLE_RATE
-from training.network import DELAY_ROWS, LipSyncNet
+from avatar.phones import PHONES
+from training.network import DELAYS_ROWS, LipSyncNet
 
 ROW_S = 0.02
-
+FIRST_DELAY_ROWS = 4
+"""The heads with which a speech begins."""
 
 PRESS, CLOSED_VISEME = MOUTH.index("press"), VISEMES.index("PP")
-HEADS_OF_PRESS = 2
+CLOSED_PHONES = slice(PHONES.index("p"), PHONES.index("m") + 1)
+SUREST = 1e-6
+"""No head's word for closed lips counts for more than this lets it."""
+HEADS_OF_PRESS = 3
+
+
+def _logit(probability: Tensor) -> Tensor:
+    bounded = probability.clamp(SUREST, 1 - SUREST)
+    return torch.log(bounded) - torch.log(1 - bounded)
 
 
 class _Exported(nn.Module):
-    """The network with probabilities for logits and without the head that only trains it.
+    """The network with probabilities for logits.
 
-    Two heads look for lips pressed together, the control and the viseme; their mean is steadier
-    than either on voices that the network does not know.
+    Three heads look for lips pressed together, the control, the viseme and the phones; their mean
+    is steadier than any of them on voices that the network does not know.
     """
 
     def __init__(self, network: LipSyncNet) -> None:
@@ -31,34 +41,45 @@ class _Exported(nn.Module):
         self.network = network
 
     def forward(self, mel: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-        mouth, visemes, _, *next_states = self.network(mel, *states)
-        others = torch.cat([visemes[..., :CLOSED_VISEME], visemes[..., CLOSED_VISEME + 1 :]], -1)
-        closed = visemes[..., CLOSED_VISEME] - torch.logsumexp(others, -1)
-        press = (mouth[..., PRESS] + closed) / HEADS_OF_PRESS
-        mouth = torch.cat([mouth[..., :PRESS], press[..., None], mouth[..., PRESS + 1 :]], -1)
-        return (torch.sigmoid(mouth), torch.softmax(visemes, -1), *next_states)
+        mouth, visemes, phones, *next_states = self.network(mel, *states)
+        visemes, phones = torch.softmax(visemes, -1), torch.log_softmax(phones, -1)
+        lips = torch.exp(phones[..., CLOSED_PHONES]).sum(-1, keepdim=True)
+        closed = _logit(torch.cat([visemes[..., CLOSED_VISEME : CLOSED_VISEME + 1], lips], -1))
+        press = mouth[..., PRESS : PRESS + 1] + closed.sum(-1, keepdim=True)
+        press = press / HEADS_OF_PRESS
+        mouth = torch.cat([mouth[..., :PRESS], press, mouth[..., PRESS + 1 :]], -1)
+        return (torch.sigmoid(mouth), visemes, phones, *next_states)
 
 
-def export(network: LipSyncNet, path: Path, about: dict[str, Any]) -> None:
+def export(
+    network: LipSyncNet,
+    path: Path,
+    about: dict[str, Any],
+    phone_shares: list[float],
+    phone_s: dict[str, float],
+) -> None:
     """Write path and path + ".json"; each replaces an older file in one step.
 
     Args:
         network: trained; put into evaluation mode.
         path: the ONNX file to write.
         about: the fields of the card that describe rather than run the model.
+        phone_shares: how often training met each of PHONES.
+        phone_s: mean length of each of PHONES in English speech, seconds.
     """
     network.eval()
     states = network.first_states(1)
     names = ["entry", *(f"block{i}" for i in range(len(states) - 2)), "memory"]
     nexts = [f"{name}_next" for name in names]
     partial = path.with_name(path.name + ".partial")
+    heads = {"mouth": len(MOUTH), "visemes": len(VISEMES), "phones": len(PHONES)}
     torch.onnx.export(
         _Exported(network).eval(),
         (torch.zeros(1, 4, BANDS), *states),
         str(partial),
         input_names=["mel", *names],
-        output_names=["mouth", "visemes", *nexts],
-        dynamic_axes={"mel": {1: "hops"}, "mouth": {1: "rows"}, "visemes": {1: "rows"}},
+        output_names=[*heads, *nexts],
+        dynamic_axes={"mel": {1: "hops"}, **{head: {1: "rows"} for head in heads}},
         opset_version=17,
         dynamo=False,
     )
@@ -69,15 +90,19 @@ def export(network: LipSyncNet, path: Path, about: dict[str, Any]) -> None:
         "hop_samples": HOP_SAMPLES,
         "bands": BANDS,
         "row_s": ROW_S,
-        "lookahead_s": round(DELAY_ROWS * ROW_S, 3),
+        "delays_s": [round(rows * ROW_S, 3) for rows in DELAYS_ROWS],
+        "lookahead_s": round(FIRST_DELAY_ROWS * ROW_S, 3),
         "controls": list(MOUTH),
         "visemes": list(VISEMES),
+        "phones": list(PHONES),
+        "phone_shares": [round(share, 6) for share in phone_shares],
+        "phone_s": {phone: round(length, 4) for phone, length in phone_s.items()},
         "inputs": [
             {"name": "mel", "shape": [1, "hops", BANDS], "rate_hz": SAMPLE_RATE / HOP_SAMPLES}
         ],
         "outputs": [
-            {"name": "mouth", "shape": [1, "rows", len(MOUTH)], **row},
-            {"name": "visemes", "shape": [1, "rows", len(VISEMES)], **row},
+            {"name": head, "shape": [1, "rows", len(DELAYS_ROWS), width], **row}
+            for head, width in heads.items()
         ],
         "states": [
             {"input": name, "output": after, "shape": list(state.shape)}

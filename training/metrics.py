@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from avatar.controls import MOUTH, VISEMES
-from training.dominance import mouth_targets, viseme_ids, without_gaps
-from training.phones import Segment
+from avatar.dominance import mouth_targets, viseme_ids, without_gaps
+from avatar.phones import Segment
 
 Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int16]
@@ -112,6 +112,20 @@ def matches(found: list[Event], true: list[Event]) -> int:
             left.remove(min(near, key=lambda middle: abs(middle - (a + b) / 2)))
             count += 1
     return count
+
+
+def touching(found: list[Event], true: list[Event]) -> tuple[int, int]:
+    """How many true closures are touched by a found one, and how many found ones by a true one.
+
+    Touched is what another comes within 40 ms of: a milder count than matches(), where middles
+    are compared and each closure serves once.
+    """
+
+    def near(event: Event, others: list[Event]) -> bool:
+        start, end = event[0] - TOLERANCE_S, event[1] + TOLERANCE_S
+        return any(min(end, b) - max(start, a) > 1e-9 for a, b in others)
+
+    return sum(near(event, found) for event in true), sum(near(event, true) for event in found)
 
 
 @dataclass(frozen=True)

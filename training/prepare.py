@@ -12,6 +12,7 @@ import numpy.typing as npt
 from scipy.signal import butter, fftconvolve, sosfilt
 from tqdm import tqdm
 
+from avatar.dominance import mouth_targets, phone_ids, viseme_ids, without_gaps
 from avatar.features import (
     BANDS,
     FFT_SIZE,
@@ -22,14 +23,12 @@ from avatar.features import (
     mel_filters,
 )
 from training.corpus import read_shard
-from training.dominance import mouth_targets, phone_ids, viseme_ids, without_gaps
 from training.noises import KINDS, room
+from training.recipe import Recipe
 from training.synthesis import Utterance
 
 Float32Array = npt.NDArray[np.float32]
 
-PASSES = 2
-NOISE_MINUTES_PER_KIND = 6
 HELD_OUT_ESPEAK = frozenset(("f3", "m6", "klatt4", "Michael", "belinda", "john"))
 HELD_OUT_RUSSIAN_SHARD = "russian-09"
 ROW_S = 0.02
@@ -167,11 +166,11 @@ def prepare_shard(shard: Path, number: int, out: Path, seed: int) -> None:
     )
 
 
-def prepare_noise(kind: str, out: Path, seed: int) -> None:
-    """Features of one kind of noise at a root mean square of 0.1."""
+def prepare_noise(kind: str, out: Path, minutes: int, seed: int) -> None:
+    """Features of so many minutes of one kind of noise at a root mean square of 0.1."""
     rng = np.random.default_rng(zlib.crc32(f"{seed} {kind}".encode()))
     pieces = []
-    for _ in range(NOISE_MINUTES_PER_KIND * 6):
+    for _ in range(minutes * 6):
         sound = KINDS[kind](10 * SAMPLE_RATE, rng)
         if rng.random() < 0.3:
             sound = fftconvolve(sound, room(rng))[: len(sound)].astype(np.float32)
@@ -179,7 +178,7 @@ def prepare_noise(kind: str, out: Path, seed: int) -> None:
     _write(out, mel=np.concatenate(pieces))
 
 
-def prepare(shards: list[Path], folder: Path, seed: int, workers: int = 2) -> None:
+def prepare(shards: list[Path], folder: Path, recipe: Recipe, seed: int, workers: int = 2) -> None:
     """Write every file of features that is not there yet."""
     folder.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(workers) as pool:
@@ -187,8 +186,8 @@ def prepare(shards: list[Path], folder: Path, seed: int, workers: int = 2) -> No
         for kind in KINDS:
             out = folder / f"noise-{kind}.npz"
             if not out.exists():
-                jobs.append(pool.submit(prepare_noise, kind, out, seed))
-        for number in range(PASSES + 1):
+                jobs.append(pool.submit(prepare_noise, kind, out, recipe.noise_minutes, seed))
+        for number in range(recipe.passes + 1):
             for shard in shards:
                 out = folder / f"{shard.stem}-pass{number}.npz"
                 if not out.exists():

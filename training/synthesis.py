@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy.signal import resample_poly
 
 from avatar.features import SAMPLE_RATE
-from training.phones import Segment
+from avatar.phones import Segment
 from training.sentences import english, foreign, words
 
 Int16Array = npt.NDArray[np.int16]
@@ -56,7 +56,7 @@ class Utterance:
 
     voice: str
     inventory: str
-    """How the phones are named, as training.phones.canonical knows it."""
+    """How the phones are named, as avatar.phones.canonical knows it."""
     pcm: Int16Array
     """(samples,) 16 kHz mono."""
     segments: list[Segment]

@@ -1,6 +1,5 @@
 """Training: batches from the prepared features, the losses, checkpoints."""
 
-import copy
 import json
 import math
 import os
@@ -19,13 +18,11 @@ from tqdm import tqdm
 from avatar.controls import MOUTH, VISEMES
 from avatar.features import SILENCE
 from training.augment import vary
-from training.network import DELAY_ROWS, LipSyncNet
-from training.prepare import PASSES
+from training.network import DELAYS_ROWS, LipSyncNet
+from training.recipe import Recipe
 
-CYCLES = (3500, 4000, 2500)
-"""Steps of each fall of the learning rate; the next one begins RESTART times as high."""
 RESTART = 0.6
-STEPS = sum(CYCLES)
+"""Each fall of the learning rate after the first begins so many times as high as the one before."""
 BATCH = 16
 """Examples per worker and step."""
 WORKERS = 2
@@ -38,21 +35,26 @@ AVERAGE = 0.998
 CHECKPOINT_STEPS = 250
 
 SOURCE_SHARE = {
-    "espeak": 0.29,
-    "flite": 0.35,
-    "festival": 0.14,
-    "russian": 0.22,
+    "espeak": 0.17,
+    "flite": 0.16,
+    "festival": 0.10,
+    "hibari": 0.10,
+    "kokoro": 0.27,
+    "russian": 0.20,
 }
+DELAY_SHARE = (0.15, 0.5, 0.35)
+"""What the heads of each delay count in the loss."""
 NEGATIVE_SHARE = 0.08
 """Examples that are noise only, the mouth closed."""
-NOISY_SHARE = 0.45
+NOISY_SHARE = 0.5
 """Examples of speech with noise mixed in."""
 
 CONTROL_WEIGHT = dict(zip(MOUTH, (1.5, 2.0, 1.0, 1.5, 2.0, 1.5, 0.7, 1.0, 1.0, 1.0), strict=True))
 VELOCITY_WEIGHT = 5.0
 EVENT_WEIGHT = 0.3
 VISEME_WEIGHT = 0.25
-PHONE_WEIGHT = 0.3
+PHONE_WEIGHT = 0.4
+PHONE_SMOOTHING = 0.05
 CLOSED_WEIGHT = 2.0
 
 
@@ -71,8 +73,8 @@ def load_sources(folder: Path) -> dict[str, Source]:
     parts: dict[str, dict[str, list[npt.NDArray[np.generic]]]] = defaultdict(
         lambda: defaultdict(list)
     )
-    for number in range(1, PASSES + 1):
-        for path in sorted(folder.glob(f"*-pass{number}.npz")):
+    for path in sorted(folder.glob("*-pass*.npz")):
+        if not path.stem.endswith("-pass0"):
             with np.load(path) as file:
                 for key in ("mel", "mouth", "visemes", "phones"):
                     parts[path.name.partition("-")[0]][key].append(file[key])
@@ -123,8 +125,8 @@ class Batches:
     def at(self, step: int) -> Batch:
         """The batch of this step."""
         rng = np.random.default_rng((self.seed, step + 1000))
-        engines = list(SOURCE_SHARE)
-        shares = np.array(list(SOURCE_SHARE.values()))
+        engines = [engine for engine in SOURCE_SHARE if engine in self.sources]
+        shares = np.array([SOURCE_SHARE[engine] for engine in engines])
         mels, mouths, visemes, phones, negatives = [], [], [], [], []
         for _ in range(BATCH):
             negative = rng.random() < NEGATIVE_SHARE
@@ -163,15 +165,25 @@ _EVENTS = [MOUTH.index("press"), MOUTH.index("fv")]
 
 
 def loss_of(network: LipSyncNet, batch: Batch, viseme_weights: Tensor) -> Tensor:
-    """The sum of all losses.
+    """The sum of all losses, over all delays."""
+    # One silent hop first, as LipSyncState feeds it; the last hop has no row to complete.
+    mel = functional.pad(batch.mel[:, :-1], (0, 0, 1, 0), value=SILENCE)
+    heads = network(mel, *network.first_states(len(mel)))[:3]
+    total = torch.zeros(())
+    for at, (delay, share) in enumerate(zip(DELAYS_ROWS, DELAY_SHARE, strict=True)):
+        mouth, visemes, phones = (head[:, delay:, at] for head in heads)
+        total = total + share * _loss_of_delay(mouth, visemes, phones, batch, viseme_weights)
+    return total
+
+
+def _loss_of_delay(
+    mouth: Tensor, visemes: Tensor, phones: Tensor, batch: Batch, viseme_weights: Tensor
+) -> Tensor:
+    """The losses of one delay's heads, cut to the rows that they describe.
 
     Values by cross-entropy, movement by squared difference, closures once more as events (the
     overlap of evidence and truth, blind to how rare they are), visemes and phones as classes.
     """
-    # One silent hop first, as LipSyncState feeds it; the last hop has no row to complete.
-    mel = functional.pad(batch.mel[:, :-1], (0, 0, 1, 0), value=SILENCE)
-    mouth, visemes, phones, *_ = network(mel, *network.first_states(len(mel)))
-    mouth, visemes, phones = (part[:, DELAY_ROWS:] for part in (mouth, visemes, phones))
     rows = mouth.shape[1]
     target = batch.mouth[:, :rows]
     values = functional.binary_cross_entropy_with_logits(mouth, target, reduction="none")
@@ -184,7 +196,9 @@ def loss_of(network: LipSyncNet, batch: Batch, viseme_weights: Tensor) -> Tensor
     viseme_loss = functional.cross_entropy(
         visemes.flatten(0, 1), batch.visemes[:, :rows].flatten(), viseme_weights
     )
-    phone_loss = functional.cross_entropy(phones.flatten(0, 1), batch.phones[:, :rows].flatten())
+    phone_loss = functional.cross_entropy(
+        phones.flatten(0, 1), batch.phones[:, :rows].flatten(), label_smoothing=PHONE_SMOOTHING
+    )
     return (
         values.mean()
         + VELOCITY_WEIGHT * moved.mean()
@@ -208,37 +222,47 @@ class _Worker:
     def __init__(
         self, network: LipSyncNet, batches: Batches, viseme_weights: Tensor, number: int
     ) -> None:
-        self._network = network if number == 0 else copy.deepcopy(network)
+        self._network = network if number == 0 else LipSyncNet()
         self._batches = batches
         self._viseme_weights = viseme_weights
         self._number = number
         self.parameters = list(self._network.parameters())
         for mine, shared in zip(self.parameters, network.parameters(), strict=True):
             mine.data = shared.data
+        for mine, shared in zip(self._network.buffers(), network.buffers(), strict=True):
+            mine.data = shared.data
 
     def step(self, step: int) -> float:
         """Gradients of this worker's batch of a step; gives the loss."""
-        batch = self._batches.at(step * WORKERS + self._number)
+        number = step * WORKERS + self._number
+        batch = self._batches.at(number)
+        self._network.chance.manual_seed(number)
         loss = loss_of(self._network, batch, self._viseme_weights)
         self._network.zero_grad()
         loss.backward()
         return float(loss.detach())
 
 
-def learning_rate(step: int) -> float:
+def learning_rate(step: int, cycles: tuple[int, ...]) -> float:
     """Half a cosine down per cycle, after a short rise at the very beginning."""
     peak = LEARNING_RATE * min(1.0, (step + 1) / 100)
-    for length in CYCLES[:-1]:
+    for length in cycles[:-1]:
         if step < length:
             break
         step, peak = step - length, peak * RESTART
     else:
-        length = CYCLES[-1]
+        length = cycles[-1]
     return peak * (0.5 * (1 + math.cos(math.pi * min(step, length) / length)) + 0.01)
 
 
-def train(features: Path, folder: Path, seed: int, steps: int = STEPS) -> LipSyncNet:
-    """The averaged network after so many steps; continues from folder/checkpoint.pt."""
+def train(
+    features: Path, folder: Path, recipe: Recipe, seed: int, steps: int | None = None
+) -> LipSyncNet:
+    """The averaged network after the recipe's or so many steps.
+
+    Continues from folder/checkpoint.pt.
+    """
+    steps = recipe.steps if steps is None else steps
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     torch.set_num_threads(1)  # the layers are too small to split; batches are split instead
@@ -263,7 +287,7 @@ def train(features: Path, folder: Path, seed: int, steps: int = STEPS) -> LipSyn
     bar = tqdm(range(first, steps), "train", initial=first, total=steps, unit="step")
     for step in bar:
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step)
+            group["lr"] = learning_rate(step, recipe.cycles)
         losses = list(threads.map(lambda worker, at=step: worker.step(at), workers))
         for same in zip(*(worker.parameters for worker in workers), strict=True):
             same[0].grad = torch.stack([parameter.grad for parameter in same]).mean(0)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avatar.controls import MOUTH, VISEMES
-from training.phones import PHONES, VISEME_OF, VOWELS, Segment
+from avatar.phones import PHONES, VISEME_OF, VOWELS, Segment
 
 Float32Array = npt.NDArray[np.float32]
 Int16Array = npt.NDArray[np.int16]

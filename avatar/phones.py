@@ -1,5 +1,8 @@
 """Phones: our inventory, their visemes, and how each synthesiser's names map onto it."""
 
+import math
+from pathlib import Path
+
 
 def _pairs(names: str, phones: str | None = None) -> dict[str, str]:
     """Our phone for each of a synthesiser's names; without phones, the names are ours."""
@@ -98,14 +101,16 @@ _MSU_RU = {
 }
 
 
-def _arpabet(name: str) -> tuple[str, ...]:
+def from_arpabet(name: str) -> tuple[str, ...]:
+    """Our phones for an ARPABET name, which may be unknown: then the name itself."""
     name = name.lower()
     if name in _DIPHTHONGS:
         return _DIPHTHONGS[name]
     return (_ARPABET.get(name, name),)
 
 
-def _ipa(name: str) -> tuple[str, ...]:
+def from_ipa(name: str) -> tuple[str, ...]:
+    """Our phones for a row of IPA signs; marks and unknown signs are passed over."""
     phones = []
     at = 0
     while at < len(name):
@@ -126,7 +131,7 @@ def _msu_ru(name: str) -> tuple[str, ...]:
     return (_MSU_RU.get(name, name),)
 
 
-_INVENTORIES = {"arpabet": _arpabet, "ipa": _ipa, "msu_ru": _msu_ru}
+_INVENTORIES = {"arpabet": from_arpabet, "ipa": from_ipa, "msu_ru": _msu_ru}
 
 
 def canonical(segments: list[Segment], inventory: str) -> list[Segment]:
@@ -159,3 +164,38 @@ def canonical(segments: list[Segment], inventory: str) -> list[Segment]:
         for i, phone in enumerate(phones):
             result.append((start + i * step, start + (i + 1) * step, phone))
     return result
+
+
+MOST_PHONES = 20_000
+"""Lines of a file of phones."""
+
+
+def read_phones(path: Path) -> list[Segment]:
+    """The canonical phones of a file of lines "start_s end_s phone", ARPABET or IPA.
+
+    Raises:
+        ValueError: a line is something else, or the times do not rise; the message names it.
+        OSError: the file cannot be read.
+    """
+    segments: list[Segment] = []
+    lines = path.read_text("utf-8").splitlines()
+    if len(lines) > MOST_PHONES:
+        raise ValueError(f"{path}: has {len(lines)} lines, at most {MOST_PHONES} can be used")
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            start, end, phone = line.split()
+            segment = (float(start), float(end), phone)
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number}: is not: start_s end_s phone") from error
+        last_s = segments[-1][1] if segments else 0.0
+        if not (last_s - 1e-6 <= segment[0] <= segment[1] < math.inf):
+            raise ValueError(f"{path}, line {number}: its times do not follow those before it")
+        segments.append(segment)
+    latin = all(phone.isascii() and phone.isalpha() for _, _, phone in segments)
+    upper = latin and any(phone.isupper() for _, _, phone in segments)
+    try:
+        return canonical(segments, "arpabet" if upper else "ipa")
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error

@@ -1,0 +1,388 @@
+"""Where in a known text the speech is, row by row, and the mouth that follows from it.
+
+A forward filter over the states of `avatar.text_graph`, pruned to those that are possible at all,
+smoothed over the rows of sound that have already come. What it says counts as far as text and
+sound fit together: a running comparison with a model of speech that knows no text.
+"""
+
+import math
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avatar.controls import MOUTH, VISEMES
+from avatar.phones import PHONES
+from avatar.text_graph import FILLER, ROW_S, text_graph
+from avatar.words import Word
+
+Float32Array = NDArray[np.float32]
+Float64Array = NDArray[np.float64]
+
+_KEPT_WORDS = 12
+"""Words behind the place that stay in the graph: the place may be looked for there again."""
+
+_PRUNED = 1e-6
+"""States less likely than this are left out."""
+
+_WORD_SLACK_S = 0.12
+"""How far a word's time that the voice tells may be off."""
+
+_WORDS_NEAR = 8
+"""Among so many words the one is looked for whose time is told."""
+
+_TOLD = 4.0
+"""What a phone gains, in log-likelihood, when the voice itself says that it is spoken."""
+
+_TEMPER = 0.45
+"""Rows are far from independent: log-likelihoods count this much."""
+
+_FLOOR, _RAREST = np.log(0.003), np.log(0.002)
+"""Bounds of log-posteriors, and of log-priors, of phones."""
+
+_FILLER_COST = 2.0
+"""How much worse than the best phone of a row, in log-likelihood, speech of no text is."""
+
+_ALLOPHONES = {
+    "ax": "ah ih ix", "ah": "ax", "ih": "ix ax", "iy": "ih", "t": "d q", "d": "t", "ao": "aa o",
+    "aa": "ao", "o": "ao", "uh": "uw ax", "uw": "ue uh", "er": "r", "r": "er rr", "hh": "x",
+    "z": "s", "zh": "sh", "dh": "th", "v": "f", "b": "p", "g": "k", "jh": "ch", "eh": "ae",
+    "k": "g", "p": "b", "ng": "n", "s": "z ts",
+}  # fmt: skip
+"""Phones that a phone of the text may sound like as well."""
+
+_TIME_WIDTH_S = 0.015
+"""How fast a state becomes unlikely outside the time that the voice tells for it."""
+
+_TRUST_S = 0.8
+"""Seconds of speech over which text and sound are compared."""
+
+_TRUST_AT, _TRUST_WIDTH = 0.2, 0.08
+"""Mean gain of the text, in log-likelihood a row, that is trusted half, and the slope there."""
+
+_TRUST_FIRST, _TRUST_FIRST_ROWS = 0.3, 10
+"""What is assumed before anything was heard, and how many rows that counts."""
+
+_LEAST_GAIN, _MOST_GAIN = -6.0, 3.0
+_STAY_PHONE = 0.72
+"""Of the model that knows no text: two states for each phone, left with this chance."""
+
+_CLOSURE_GAIN = 1.3
+"""Lips that are probably closed are shown closed."""
+
+_PRESS, _FV = MOUTH.index("press"), MOUTH.index("fv")
+_SILENCE = PHONES.index("sil")
+_CLOSED, _NO_VISEME = np.zeros(len(MOUTH), np.float32), np.zeros(len(VISEMES), np.float32)
+
+
+def _likeness() -> NDArray[np.intp]:
+    """(phones, n) indices of the phones that each may sound like, itself first, padded."""
+    sets = [[phone, *_ALLOPHONES.get(phone, "").split()] for phone in PHONES]
+    widest = max(map(len, sets))
+    padded = [row + row[:1] * (widest - len(row)) for row in sets]
+    return np.array([[PHONES.index(phone) for phone in row] for row in padded])
+
+
+_LIKE = _likeness()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the text says about one row.
+
+    Attributes:
+        trust: 0..1, how much it counts beside what was heard.
+        mouth: (10,) float32, columns as in MOUTH; `press` and `fv` are probabilities.
+        visemes: (15,) float32 probabilities, columns as in VISEMES.
+        word: Number of the likeliest word since the beginning of the speech.
+    """
+
+    trust: float
+    mouth: Float32Array
+    visemes: Float32Array
+    word: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """The filter after one row of sound: states low..low + len(chance) are possible.
+
+    Attributes:
+        low: The first of them.
+        chance: (states,) how likely each is.
+        evidence: (states,) how well each fits this row alone.
+        step: (states of the row before, states) chance of each way between them.
+    """
+
+    low: int
+    chance: Float64Array
+    evidence: Float64Array
+    step: Float64Array
+
+    @property
+    def high(self) -> int:
+        return self.low + len(self.chance)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sound:
+    """A row of sound.
+
+    Attributes:
+        fitting: (phones + 1,) how well it fits each of PHONES and the filler.
+        freely: (phones,) the same for the model that knows no text.
+        surplus: Log-likelihood by which the scales of both differ.
+        speech: Whether somebody seems to speak.
+    """
+
+    fitting: Float64Array
+    freely: Float64Array
+    surplus: float
+    speech: bool
+
+
+class Follower:
+    """Follows speech through a text that may grow; not thread-safe, one for each speech.
+
+    `hear()` each row in order; `read()` then tells of the oldest row that was not read yet.
+    """
+
+    def __init__(
+        self, priors: Float32Array, phone_s: Mapping[str, float], first_row: int = 0
+    ) -> None:
+        """Begin without a text.
+
+        Args:
+            priors: (phones,) how often the model met each of PHONES in training; sums to 1.
+            phone_s: Mean length of each of PHONES, seconds.
+            first_row: Number, since the start of the speech, of the row that is heard first.
+        """
+        self._log_priors = np.maximum(np.log(np.maximum(priors, 1e-9)), _RAREST).astype(np.float64)
+        self._phone_s = phone_s
+        self._graph = text_graph((), phone_s)
+        self._dropped_words = 0
+        self._heard_rows = first_row
+        self._word_starts: dict[int, float] = {}
+        self._next_told = 0
+        self._rows: deque[_Row] = deque()
+        self._glimpsed: deque[_Sound] = deque()
+        self._unread = 0
+        self._free = np.zeros((2, len(PHONES)))
+        self._gain, self._gain_rows = _TRUST_FIRST, float(_TRUST_FIRST_ROWS)
+
+    @property
+    def words_ahead(self) -> tuple[Word, ...]:
+        """The words that have not been spoken yet, by the newest row."""
+        return self._graph.words[self._place() :]
+
+    def expect(self, words: Sequence[Word]) -> None:
+        """Add words to the end of the text."""
+        if not words:
+            return
+        place = max(0, self._first_word() - _KEPT_WORDS)
+        shift = self._graph.first_state(place)
+        self._dropped_words += place
+        self._graph = text_graph((*self._graph.words[place:], *words), self._phone_s)
+        self._rows = deque(replace(row, low=row.low - shift) for row in self._rows)
+        for word in [word for word in self._word_starts if word < self._dropped_words]:
+            del self._word_starts[word]
+        for word, start_s in self._word_starts.items():
+            self._hold(word, start_s)
+
+    def told_word(self, text: str, start_s: float) -> None:
+        """Take note of when the voice says that it begins a word of the text.
+
+        Args:
+            text: as in `Word.text`; where no word near is called so, nothing happens.
+            start_s: seconds from the first row of the speech.
+        """
+        first = max(self._next_told - self._dropped_words, 0)
+        for number, word in enumerate(self._graph.words[first : first + _WORDS_NEAR], first):
+            if word.text == text:
+                found = self._dropped_words + number
+                self._word_starts[found] = start_s
+                self._next_told = found + 1
+                self._hold(found, start_s)
+                return
+
+    def _hold(self, word: int, start_s: float) -> None:
+        """Let a word begin, and those before it end, about when the voice says so."""
+        graph = self._graph
+        first = graph.first_state(word - self._dropped_words)
+        last = graph.first_state(word - self._dropped_words + 1)
+        state = np.arange(len(graph.sounds))
+        spoken = (graph.sounds != FILLER) & (graph.sounds != _SILENCE)
+        later = spoken & (state >= first) & (state < last)
+        graph.earliest_s[later] = np.maximum(graph.earliest_s[later], start_s - _WORD_SLACK_S)
+        before = (graph.sounds != FILLER) & (state < first)
+        graph.latest_s[before] = np.minimum(graph.latest_s[before], start_s + _WORD_SLACK_S)
+
+    def glimpse(self, phones: Float32Array, told: int | None = None) -> None:
+        """Look at a row that is to be heard later, by heads that know less of it.
+
+        What it shows counts in `read()` until the row is heard.
+
+        Args:
+            phones: as in hear(); of the row behind the newest that was heard or glimpsed.
+            told: as in hear().
+        """
+        self._glimpsed.append(self._sounding(phones, told))
+
+    def hear(self, phones: Float32Array, told: int | None = None) -> None:
+        """Take in the next row.
+
+        Args:
+            phones: (phones,) float32 log-probabilities of PHONES.
+            told: Index in PHONES of what the voice says that it speaks; None if it says nothing.
+        """
+        if self._glimpsed:
+            self._glimpsed.popleft()
+        sound = self._sounding(phones, told)
+        before = self._rows[-1] if self._rows else None
+        if before is None:
+            low, step, chance = 0, np.zeros((0, len(self._graph.start))), self._graph.start
+        else:
+            low = before.low
+            step = self._step(low, before.high, self._farthest(before.high))
+            chance = before.chance @ step
+        evidence = self._evidence(sound, low, low + len(chance), self._heard_rows)
+        self._heard_rows += 1
+        chance = chance * evidence
+        total = max(float(chance.sum()), 1e-300)
+        freely = self._hear_freely(sound.freely)
+        if before and sound.speech:
+            # The graph, and the model without text, are compared on the same scale.
+            self._compare((math.log(total) - freely) / _TEMPER + sound.surplus)
+        chance = chance / total
+        possible = np.flatnonzero(chance > _PRUNED)
+        if not len(possible):
+            possible, chance = np.arange(len(chance)), np.full(len(chance), 1 / len(chance))
+        kept = slice(int(possible[0]), int(possible[-1]) + 1)
+        step = np.ascontiguousarray(step[:, kept])
+        self._rows.append(_Row(low + kept.start, chance[kept], evidence[kept], step))
+        self._unread += 1
+
+    def read(self) -> Reading:
+        """Tell of the oldest row that was heard and not read, from all that was heard since.
+
+        Raises:
+            IndexError: Every row was read.
+        """
+        if not self._unread:
+            raise IndexError("every row that was heard has been read")
+        at = len(self._rows) - self._unread
+        row = self._rows[at]
+        self._unread -= 1
+        smoothed = row.chance * self._backward(at)
+        smoothed /= max(float(smoothed.sum()), 1e-300)
+        for _ in range(at):
+            self._rows.popleft()
+        return self._reading(row.low, smoothed)
+
+    def _reading(self, low: int, chance: Float64Array) -> Reading:
+        graph = self._graph
+        shown = chance @ graph.shown[low : low + len(chance)]
+        known = float(shown[0])
+        word = self._dropped_words + int(graph.word[low + int(chance.argmax())])
+        if not graph.words or known < 1e-6:
+            return Reading(0.0, _CLOSED, _NO_VISEME, word)
+        numbers: Float32Array = (shown[1:] / known).astype(np.float32)
+        mouth, visemes = numbers[: len(MOUTH)], numbers[len(MOUTH) :]
+        mouth[_PRESS] = min(1.0, _CLOSURE_GAIN * mouth[_PRESS])
+        slope = (self._gain - _TRUST_AT) / _TRUST_WIDTH
+        return Reading(known / (1 + math.exp(-slope)), mouth, visemes, word)
+
+    def _sounding(self, phones: Float32Array, told: int | None) -> _Sound:
+        likelihood = np.maximum(phones, _FLOOR) - self._log_priors
+        if told is not None:
+            likelihood[told] += _TOLD
+        best = float(likelihood.max())
+        sounds = np.append(likelihood[_LIKE].max(1), best - _FILLER_COST)
+        top = float(sounds.max())
+        return _Sound(
+            fitting=np.exp(_TEMPER * (sounds - top)),
+            freely=np.exp(_TEMPER * (likelihood - best)),
+            surplus=top - best,
+            speech=int(phones.argmax()) != _SILENCE,
+        )
+
+    def _evidence(self, sound: _Sound, low: int, high: int, row: int) -> Float64Array:
+        """(high - low,) how well each of these states fits a row."""
+        graph = self._graph
+        evidence = sound.fitting[graph.sounds[low:high]]
+        if graph.timed or self._word_starts:
+            now_s = (row + 0.5) * ROW_S
+            early_s, late_s = graph.earliest_s[low:high] - now_s, now_s - graph.latest_s[low:high]
+            outside_s = np.maximum(0.0, np.maximum(early_s, late_s))
+            evidence = evidence * np.exp(-outside_s / _TIME_WIDTH_S)
+        return evidence
+
+    def _farthest(self, high: int) -> int:
+        """One behind the last state that can be reached in a row from those before `high`."""
+        return int(self._graph.farthest[high - 1]) + 1
+
+    def _step(self, low: int, middle: int, high: int) -> Float64Array:
+        """(middle - low, high - low) chance of each way from states to states."""
+        edges, width = self._graph.edges, high - low
+        some = slice(int(edges.first[low]), int(edges.first[middle]))
+        target = edges.target[some] - low
+        place = (edges.source[some] - low) * width + target
+        # Back before the first state that is possible no way leads.
+        inside = target >= 0
+        ways = np.zeros((middle - low) * width)
+        ways[place[inside]] = edges.chance[some][inside]
+        return ways.reshape(-1, width)
+
+    def _backward(self, at: int) -> Float64Array:
+        """(states,) how well the rows after row `at` fit each of its states."""
+        fit = self._fit_of_glimpses()
+        for number in range(len(self._rows) - 1, at, -1):
+            row = self._rows[number]
+            fit = row.step @ (fit * row.evidence)
+        return fit
+
+    def _fit_of_glimpses(self) -> Float64Array:
+        """(states,) how well what was glimpsed fits each state of the newest row."""
+        newest = self._rows[-1]
+        highs = [newest.high]
+        for _ in self._glimpsed:
+            highs.append(self._farthest(highs[-1]))
+        low, fit = newest.low, np.ones(highs[-1] - newest.low)
+        for ahead in range(len(self._glimpsed), 0, -1):
+            row = self._heard_rows + ahead - 1
+            fit = fit * self._evidence(self._glimpsed[ahead - 1], low, highs[ahead], row)
+            fit = self._step(low, highs[ahead - 1], highs[ahead]) @ fit
+        return fit
+
+    def _hear_freely(self, evidence: Float64Array) -> float:
+        """Log-likelihood of a row by the model that knows no text."""
+        if not self._rows:
+            self._free = np.stack((evidence / float(evidence.sum()), np.zeros(len(evidence))))
+            return 0.0
+        first, second = self._free
+        free = _STAY_PHONE * self._free
+        free[0] += float(second.sum()) * (1 - _STAY_PHONE) / len(evidence)
+        free[1] += (1 - _STAY_PHONE) * first
+        free *= evidence
+        total = max(float(free.sum()), 1e-300)
+        self._free = free / total
+        return math.log(total)
+
+    def _compare(self, gain: float) -> None:
+        """Note by how much the text explains a row of speech better than no text does."""
+        self._gain_rows += 1
+        share = max(ROW_S / _TRUST_S, 1 / self._gain_rows)
+        self._gain += (min(max(gain, _LEAST_GAIN), _MOST_GAIN) - self._gain) * share
+
+    def _place(self) -> int:
+        if not self._rows:
+            return 0
+        row = self._rows[-1]
+        return int(self._graph.word[row.low + int(row.chance.argmax())])
+
+    def _first_word(self) -> int:
+        """The first word in which speech may be, by any row that is kept."""
+        lows = [row.low for row in self._rows]
+        return int(self._graph.word[min(lows)]) if lows else 0

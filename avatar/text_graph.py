@@ -1,0 +1,354 @@
+"""The ways a text can be spoken, as a graph of short states: words, pauses, and what is not in it.
+
+One state lasts a row of the lip-sync model or more. Each phone of each pronunciation of each word
+is a chain of one to three states, so that its length follows the mean length of the phone. Between
+words lies an optional silence, and at each word's beginning a filler for speech that the text
+does not tell: words that were changed, added or left out. A filler leads back to the words near
+it, so that one wrong word never costs the place in the text.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avatar.controls import MOUTH, VISEMES
+from avatar.dominance import mouth_targets, viseme_ids
+from avatar.phones import PHONES, Segment
+from avatar.words import Word
+
+Float32Array = NDArray[np.float32]
+IntArray = NDArray[np.int32]
+
+ROW_S = 0.02
+"""Seconds of speech that a state explains at a time."""
+
+FILLER = len(PHONES)
+"""Stands behind the phones in `Graph.sounds`: any speech at all."""
+
+_STATE_S = 0.03
+_LONGEST_CHAIN = 3
+_SHORTEST_S = 0.03
+_SKIP_STATE = 0.15
+"""Chance to leave out the middle state of three, in fast speech."""
+
+_SKIP_PHONE, _SKIP_WEAK_PHONE = 0.01, 0.08
+_WEAK = frozenset(("ax", "hh", "t", "d"))
+"""Phones that are often not spoken."""
+
+_SKIP_LAST = 0.12
+"""Chance that a weak phone at a word's end is not spoken."""
+
+_SKIP_WORD = 0.004
+_PAUSE, _PAUSE_AT_COMMA = 0.12, 0.5
+_STAY_SILENT = 0.92
+
+_TO_FILLER, _TO_FILLER_INSIDE = 0.01, 0.001
+"""Chance that what follows is not in the text: at a word's end, and in the middle of one."""
+
+_STAY_FILLER = 0.9
+_FILLER_TO_WORDS = (0.5, 0.2, 0.1)
+"""Where a filler leads when it is left: its own word, the next, the one after."""
+
+_FILLER_TO_SILENCE = 0.15
+_DRIFT = 0.03
+"""Chance that a filler passes over a word."""
+
+_RELOCATION, _RELOCATION_WORDS = 0.02, 9
+"""Chance that the place is looked for elsewhere, within so many words on both sides."""
+
+_FIRST_SILENCE, _FIRST_WORD, _FIRST_FILLER = 0.7, 0.27, 0.03
+"""How a speech begins."""
+
+SPAN_SLACK_S = 0.03
+"""How far the times that a voice tells may be off."""
+
+_BEFORE_S, _AFTER_S = 0.15, 0.3
+"""Silence around a text when the mouth's targets are made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """The transitions of a graph by the state that they leave, at most one for each way.
+
+    Attributes:
+        first: (states + 1,) where the edges of each state begin.
+        source: (edges,) the state that is left.
+        target: (edges,) the state that is reached.
+        chance: (edges,) float64 probability.
+    """
+
+    first: IntArray
+    source: IntArray
+    target: IntArray
+    chance: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A text as states, in the order of its words: silence, filler, then the word's phones.
+
+    Attributes:
+        words: Its words.
+        sounds: (states,) index in PHONES of what a state sounds like, or FILLER.
+        word: (states,) the word that a state belongs to, or stands before.
+        edges: Its transitions; of each state they sum to 1.
+        farthest: (states,) the last state that can be reached from a state or one before it.
+        start: (states,) float64, how likely a speech begins in a state.
+        earliest_s: (states,) float64, before this time of the speech a state is unlikely.
+        latest_s: (states,) float64, and after this; infinite where nothing is known.
+        shown: (states, 1 + 10 + 15) float64, for all states but fillers: 1, the mouth, with 0 or 1
+            for `press` and `fv`, and the viseme.
+    """
+
+    words: tuple[Word, ...]
+    sounds: IntArray
+    word: IntArray
+    edges: Edges
+    farthest: IntArray
+    start: NDArray[np.float64]
+    earliest_s: NDArray[np.float64]
+    latest_s: NDArray[np.float64]
+    shown: NDArray[np.float64]
+
+    @property
+    def timed(self) -> bool:
+        """Whether the voice told when some of it is spoken."""
+        return any(word.spans for word in self.words)
+
+    def first_state(self, word: int) -> int:
+        """Number of the silence before a word, counted from 0; the last one is after the text."""
+        return int(np.searchsorted(self.word, word))
+
+
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """The states of one phone."""
+
+    phone: str
+    length_s: float
+    first: int
+    states: int
+    advance: float
+
+    @property
+    def last(self) -> int:
+        return self.first + self.states - 1
+
+
+class _Builder:
+    """Collects states and edges of a graph."""
+
+    def __init__(self, words: Sequence[Word], phone_s: Mapping[str, float]) -> None:
+        self._words = words
+        self._phone_s = phone_s
+        self._sounds: list[int] = []
+        self._word: list[int] = []
+        self._times: dict[int, tuple[float, float]] = {}
+        self._edges: list[tuple[int, int, float]] = []
+        self._silences: list[int] = []
+        self._fillers: list[int] = []
+        self._chains: list[list[list[_Chain]]] = []
+
+    def graph(self) -> Graph:
+        """The finished graph."""
+        for number, word in enumerate(self._words):
+            self._silences.append(self._state("sil", number))
+            self._fillers.append(self._state(None, number))
+            self._chains.append([self._chains_of(way, word, number) for way in word.ways])
+        count = len(self._words)
+        self._silences.append(self._state("sil", count))
+        self._fillers.append(self._state(None, count))
+        for number in range(count):
+            for chains in self._chains[number]:
+                self._connect_phones(chains, number)
+        for number in range(count + 1):
+            self._connect_silence(number)
+            self._connect_filler(number)
+        states = len(self._sounds)
+        edges = self._sorted_edges(states)
+        reached = np.maximum.reduceat(edges.target, edges.first[:-1])
+        start = np.zeros(states)
+        start[self._silences[0]] = _FIRST_SILENCE
+        start[self._fillers[0]] = _FIRST_FILLER
+        for state, share in self._entries(0):
+            start[state] += _FIRST_WORD * share
+        earliest_s, latest_s = np.full(states, -np.inf), np.full(states, np.inf)
+        for state, times_s in self._times.items():
+            earliest_s[state], latest_s[state] = times_s
+        return Graph(
+            words=tuple(self._words),
+            sounds=np.array(self._sounds, np.int32),
+            word=np.array(self._word, np.int32),
+            edges=edges,
+            farthest=np.maximum.accumulate(reached).astype(np.int32),
+            start=start,
+            earliest_s=earliest_s,
+            latest_s=latest_s,
+            shown=self._shown(),
+        )
+
+    def _sorted_edges(self, states: int) -> Edges:
+        ends = np.array([edge[0] * states + edge[1] for edge in self._edges], np.int64)
+        ways, number = np.unique(ends, return_inverse=True)
+        weights = np.array([edge[2] for edge in self._edges])
+        chance = np.bincount(number, weights).astype(np.float64)
+        source, target = (part.astype(np.int32) for part in np.divmod(ways, states))
+        chance = chance / np.bincount(source, chance)[source]
+        first = np.searchsorted(source, np.arange(states + 1)).astype(np.int32)
+        return Edges(first, source, target, chance)
+
+    def _state(self, phone: str | None, word: int) -> int:
+        self._sounds.append(FILLER if phone is None else PHONES.index(phone))
+        self._word.append(word)
+        return len(self._sounds) - 1
+
+    def _length_s(self, phone: str) -> float:
+        return max(_SHORTEST_S, self._phone_s[phone])
+
+    def _chains_of(self, way: tuple[str, ...], word: Word, number: int) -> list[_Chain]:
+        chains = []
+        spans = word.spans or (None,) * len(way)
+        for phone, span in zip(way, spans, strict=True):
+            length_s = max(_SHORTEST_S, span[1] - span[0]) if span else self._length_s(phone)
+            states = min(_LONGEST_CHAIN, max(1, round(length_s / _STATE_S)))
+            if length_s > 1.5 * _STATE_S:
+                states = max(states, 2)
+            advance = min(0.95, states * ROW_S / length_s)
+            chains.append(_Chain(phone, length_s, len(self._sounds), states, advance))
+            for _ in range(states):
+                state = self._state(phone, number)
+                if span:
+                    self._times[state] = (span[0] - SPAN_SLACK_S, span[1] + SPAN_SLACK_S)
+        return chains
+
+    def _edge(self, source: int, target: int, chance: float) -> None:
+        self._edges.append((source, target, chance))
+
+    def _entries(self, word: int) -> list[tuple[int, float]]:
+        """First states of a word, with the share of each of its pronunciations."""
+        if word >= len(self._words):
+            return []
+        chains = self._chains[word]
+        return [(way[0].first, 1 / len(chains)) for way in chains]
+
+    def _connect_phones(self, chains: list[_Chain], word: int) -> None:
+        for at, chain in enumerate(chains):
+            advance = chain.advance
+            for state in range(chain.first, chain.last + 1):
+                self._edge(state, state, 1 - advance)
+                self._edge(state, self._fillers[word + 1], _TO_FILLER_INSIDE)
+                if state == chain.last:
+                    break
+                skip = _SKIP_STATE if chain.states == 3 and state == chain.first else 0.0
+                self._edge(state, state + 1, advance * (1 - skip))
+                if skip:
+                    self._edge(state, state + 2, advance * skip)
+            following = chains[at + 1 : at + 3]
+            if not following:
+                self._leave_word(chain.last, advance, word)
+                continue
+            skip = 0.0
+            if len(following) == 2:
+                skip = _SKIP_WEAK_PHONE if following[0].phone in _WEAK else _SKIP_PHONE
+                self._edge(chain.last, following[1].first, advance * skip)
+            elif following[0].phone in _WEAK:
+                self._leave_word(chain.last, advance * _SKIP_LAST, word)
+            self._edge(chain.last, following[0].first, advance * (1 - skip))
+
+    def _leave_word(self, state: int, chance: float, word: int) -> None:
+        """From the end of a word to the silence, filler and word behind it, or the one after."""
+        pause = _PAUSE_AT_COMMA if self._words[word].pause else _PAUSE
+        if word + 1 == len(self._words):
+            pause = 1 - _TO_FILLER
+        self._edge(state, self._silences[word + 1], chance * pause)
+        self._edge(state, self._fillers[word + 1], chance * _TO_FILLER)
+        for entry, share in self._entries(word + 1):
+            self._edge(state, entry, chance * (1 - pause) * share)
+        for entry, share in self._entries(word + 2):
+            self._edge(state, entry, chance * _SKIP_WORD * share)
+
+    def _connect_silence(self, word: int) -> None:
+        silence, leave = self._silences[word], 1 - _STAY_SILENT
+        self._edge(silence, silence, _STAY_SILENT)
+        self._edge(silence, self._fillers[word], leave * _TO_FILLER)
+        for entry, share in self._entries(word):
+            self._edge(silence, entry, leave * share)
+        for entry, share in self._entries(word + 1):
+            self._edge(silence, entry, leave * _SKIP_WORD * share)
+
+    def _connect_filler(self, word: int) -> None:
+        filler, leave = self._fillers[word], 1 - _STAY_FILLER
+        self._edge(filler, filler, _STAY_FILLER)
+        self._edge(filler, self._silences[word], leave * _FILLER_TO_SILENCE)
+        for ahead, chance in enumerate(_FILLER_TO_WORDS):
+            for entry, share in self._entries(word + ahead):
+                self._edge(filler, entry, leave * chance * share)
+        if word < len(self._words):
+            self._edge(filler, self._fillers[word + 1], _DRIFT)
+        near = [
+            other
+            for other in range(word - _RELOCATION_WORDS, word + _RELOCATION_WORDS + 1)
+            if other != word and 0 <= other < len(self._words)
+        ]
+        shares = np.exp([-abs(other - word) / (_RELOCATION_WORDS / 3) for other in near])
+        for other, share in zip(near, shares / max(shares.sum(), 1e-9), strict=True):
+            self._edge(filler, self._fillers[other], _RELOCATION * float(share))
+
+    def _shown(self) -> NDArray[np.float64]:
+        """1, mouth and viseme of each state, in speech of mean tempo with the text's own words."""
+        shown = np.zeros((len(self._sounds), 1 + len(MOUTH) + len(VISEMES)))
+        mouth, visemes = shown[:, 1 : 1 + len(MOUTH)], shown[:, 1 + len(MOUTH) :]
+        shown[np.array(self._sounds) != FILLER, 0] = 1.0
+        visemes[self._silences, VISEMES.index("sil")] = 1.0
+        for number, ways in enumerate(self._chains):
+            for chains in ways:
+                segments, times_s = self._timeline(number, chains)
+                states = slice(chains[0].first, chains[-1].last + 1)
+                mouth[states] = mouth_targets(segments, times_s)
+                found = viseme_ids(segments, times_s)
+                visemes[np.arange(states.start, states.stop), found] = 1.0
+        for control, phones in (("press", "p b m"), ("fv", "f v")):
+            sounds = [PHONES.index(phone) for phone in phones.split()]
+            mouth[:, MOUTH.index(control)] = np.isin(self._sounds, sounds)
+        return shown
+
+    def _timeline(
+        self, word: int, chains: list[_Chain]
+    ) -> tuple[list[Segment], NDArray[np.float64]]:
+        """Phones of a word and its neighbours with mean lengths; the middles of its states."""
+        before = [
+            phone for other in self._words[max(0, word - 2) : word] for phone in other.ways[0]
+        ]
+        after = [phone for other in self._words[word + 1 : word + 3] for phone in other.ways[0]]
+        time_s = 0.0
+        segments: list[Segment] = []
+        times_s: list[float] = []
+        if word == 0:
+            segments.append((0.0, _BEFORE_S, "sil"))
+            time_s = _BEFORE_S
+        for phone in before:
+            segments.append((time_s, time_s + self._length_s(phone), phone))
+            time_s = segments[-1][1]
+        for chain in chains:
+            segments.append((time_s, time_s + chain.length_s, chain.phone))
+            middles = (np.arange(chain.states) + 0.5) / chain.states
+            times_s += (time_s + chain.length_s * middles).tolist()
+            time_s += chain.length_s
+        for phone in after:
+            segments.append((time_s, time_s + self._length_s(phone), phone))
+            time_s = segments[-1][1]
+        if word + 2 >= len(self._words):
+            segments.append((time_s, time_s + _AFTER_S, "sil"))
+        return segments, np.array(times_s)
+
+
+def text_graph(words: Sequence[Word], phone_s: Mapping[str, float]) -> Graph:
+    """The graph of a text.
+
+    Args:
+        words: What will be spoken, in order; may be empty.
+        phone_s: Mean length of each phone, seconds.
+    """
+    return _Builder(words, phone_s).graph()
