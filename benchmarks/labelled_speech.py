@@ -1,7 +1,8 @@
-"""Recordings with labelled phones: a folder of them, or one built from Debian's test data."""
+"""Recordings with labelled phones: a folder of them, Debian's test data, or held-out voices."""
 
 import re
 import wave
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from avatar.features import SAMPLE_RATE
-from training.phones import Segment, canonical
+from avatar.phones import Segment, canonical
+from training.alignment import Aligner, AlignerMissing
+from training.corpus import shards_of
+from training.evaluate import held_out_utterances
+from training.prepare import HELD_OUT_RUSSIAN_SHARD
+from training.recipe import FULL
+from training.synthesis import SynthesisError, Utterance
 
 TEST_DATA = Path("/usr/share/pocketsphinx/test/data")
 
@@ -26,19 +33,24 @@ class Recording:
         name: of its file.
         pcm: (samples,) float32 in [-1, 1], mono, 16 kHz.
         segments: canonical phones with their times.
+        text: the words, as far as anybody tells them; may be empty or wrong.
     """
 
     name: str
     pcm: npt.NDArray[np.float32]
     segments: list[Segment]
+    text: str = ""
 
     @property
     def seconds(self) -> float:
+        """How long it is."""
         return len(self.pcm) / SAMPLE_RATE
 
 
 def read_folder(folder: Path) -> list[Recording]:
     """Every <id>.wav of the folder that has an <id>.tsv of start_s, end_s, ARPABET phone.
+
+    The words are those of <id>.txt; without one there are none.
 
     Raises:
         SpeechMissing: there is none.
@@ -46,15 +58,16 @@ def read_folder(folder: Path) -> list[Recording]:
     """
     recordings = []
     for path in sorted(folder.glob("*.wav")):
-        labels = path.with_suffix(".tsv")
+        labels, words = path.with_suffix(".tsv"), path.with_suffix(".txt")
         if not labels.exists():
             continue
         segments: list[Segment] = []
-        for line in labels.read_text().splitlines():
+        for line in labels.read_text(encoding="utf-8").splitlines():
             start, end, phone = line.split()
             segments.append((float(start), float(end), phone))
-        pcm = _read_wav(path).astype(np.float32) / 32768
-        recordings.append(Recording(path.stem, pcm, canonical(segments, "arpabet")))
+        text = words.read_text(encoding="utf-8").strip() if words.exists() else ""
+        canon = canonical(segments, "arpabet")
+        recordings.append(Recording(path.stem, _floats(_read_wav(path)), canon, text))
     if not recordings:
         raise SpeechMissing(f"{folder}: holds no pair of <id>.wav and <id>.tsv")
     return recordings
@@ -67,32 +80,62 @@ def align_test_data() -> list[Recording]:
         SpeechMissing: the Debian package or the Python package is not installed.
     """
     try:
-        from pocketsphinx import Decoder
-    except ImportError as error:
-        raise SpeechMissing("the aligner is missing: pip install pocketsphinx") from error
+        aligner = Aligner()
+    except AlignerMissing as error:
+        raise SpeechMissing(str(error)) from error
     if not TEST_DATA.is_dir():
         raise SpeechMissing("there is no speech: apt-get install pocketsphinx-testdata")
     recordings = []
     for path, text in _transcribed():
-        decoder = Decoder(
-            cmn="batch", beam=1e-80, wbeam=1e-80, pbeam=1e-80, fwdflat=False, bestpath=False
-        )
         pcm = _read_wav(path)
-        decoder.set_align_text(text)
-        for second_pass in (False, True):
-            if second_pass:
-                decoder.set_alignment()
-            decoder.start_utt()
-            decoder.process_raw(pcm.tobytes(), full_utt=True)
-            decoder.end_utt()
-        segments = [
-            (phone.start / 100, (phone.start + phone.duration) / 100, phone.name)
-            for word in decoder.get_alignment()
-            for phone in word
-        ]
-        floats = pcm.astype(np.float32) / 32768
-        recordings.append(Recording(path.stem, floats, canonical(segments, "arpabet")))
+        segments = aligner.align(pcm, text)
+        if segments is not None:
+            canon = canonical(segments, "arpabet")
+            recordings.append(Recording(path.stem, _floats(pcm), canon, text))
     return recordings
+
+
+def held_out_russian() -> list[Recording]:
+    """The sentences of festvox-ru that training never hears; without their words.
+
+    Raises:
+        SpeechMissing: festvox-ru is not installed.
+    """
+    kept = [
+        shard for shard in shards_of(FULL, 0) if shard.path(Path()).stem == HELD_OUT_RUSSIAN_SHARD
+    ]
+    try:
+        return _recordings("russian", [said for shard in kept for said in shard.utterances()])
+    except SynthesisError as error:
+        raise SpeechMissing(str(error)) from error
+
+
+def held_out_voices(corpus: Path) -> dict[str, list[Recording]]:
+    """What voices kept from training say in a corpus of training's, by engine; without words.
+
+    Args:
+        corpus: the folder of its shards, *.npz.
+
+    Raises:
+        SpeechMissing: there are none.
+    """
+    groups = held_out_utterances(sorted(corpus.glob("*.npz")), FULL.judged)
+    if not groups:
+        raise SpeechMissing(f"{corpus}: holds no shard with a voice kept from training")
+    return {engine: _recordings(engine, utterances) for engine, utterances in groups.items()}
+
+
+def _recordings(name: str, utterances: Iterable[Utterance]) -> list[Recording]:
+    return [
+        Recording(
+            f"{name}-{number:03d}",
+            _floats(utterance.pcm),
+            canonical(utterance.segments, utterance.inventory)
+            if utterance.inventory != "canonical"
+            else utterance.segments,
+        )
+        for number, utterance in enumerate(utterances)
+    ]
 
 
 def _transcribed() -> list[tuple[Path, str]]:
@@ -104,6 +147,10 @@ def _transcribed() -> list[tuple[Path, str]]:
             if found:
                 pairs.append((TEST_DATA / folder / f"{found[2]}.wav", found[1]))
     return pairs
+
+
+def _floats(pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
+    return pcm.astype(np.float32) / np.float32(32768)
 
 
 def _read_wav(path: Path) -> npt.NDArray[np.int16]:
