@@ -168,6 +168,7 @@ class Follower:
         self._next_told = 0
         self._rows: deque[_Row] = deque()
         self._glimpsed: deque[_Sound] = deque()
+        self._next_step: Float64Array | None = None
         self._unread = 0
         self._free = np.zeros((2, len(PHONES)))
         self._gain, self._gain_rows = _TRUST_FIRST, float(_TRUST_FIRST_ROWS)
@@ -186,6 +187,7 @@ class Follower:
         self._dropped_words += place
         self._graph = text_graph((*self._graph.words[place:], *words), self._phone_s)
         self._rows = deque(replace(row, low=row.low - shift) for row in self._rows)
+        self._next_step = None
         for word in [word for word in self._word_starts if word < self._dropped_words]:
             del self._word_starts[word]
         for word, start_s in self._word_starts.items():
@@ -241,11 +243,13 @@ class Follower:
             self._glimpsed.popleft()
         sound = self._sounding(phones, told)
         before = self._rows[-1] if self._rows else None
+        step = self._next_step
         if before is None:
             low, step, chance = 0, np.zeros((0, len(self._graph.start))), self._graph.start
         else:
             low = before.low
-            step = self._step(low, before.high, self._farthest(before.high))
+            if step is None:
+                step = self._step(low, before.high, self._farthest(before.high))
             chance = before.chance @ step
         evidence = self._evidence(sound, low, low + len(chance), self._heard_rows)
         self._heard_rows += 1
@@ -262,6 +266,7 @@ class Follower:
         kept = slice(int(possible[0]), int(possible[-1]) + 1)
         step = np.ascontiguousarray(step[:, kept])
         self._rows.append(_Row(low + kept.start, chance[kept], evidence[kept], step))
+        self._next_step = None
         self._unread += 1
 
     def read(self) -> Reading:
@@ -353,7 +358,10 @@ class Follower:
         for ahead in range(len(self._glimpsed), 0, -1):
             row = self._heard_rows + ahead - 1
             fit = fit * self._evidence(self._glimpsed[ahead - 1], low, highs[ahead], row)
-            fit = self._step(low, highs[ahead - 1], highs[ahead]) @ fit
+            step = self._step(low, highs[ahead - 1], highs[ahead])
+            fit = step @ fit
+            if ahead == 1:
+                self._next_step = step
         return fit
 
     def _hear_freely(self, evidence: Float64Array) -> float:

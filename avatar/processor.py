@@ -23,6 +23,7 @@ from pipecat.frames.frames import (
     TTSTextFrame,
 )
 from pipecat.processors.frame_processor import (
+    FrameCallback,
     FrameDirection,
     FrameProcessor,
     FrameProcessorSetup,
@@ -50,6 +51,9 @@ SLOW_S = 0.25
 
 STALL_WARNING_S = 0.06
 """When so little is left to play and no more speech comes, nothing is held for a longer look."""
+
+_ARRIVED_NS = "avatar_arrived_ns"
+"""Key of a frame's metadata: when, by the pipeline's clock, a speech began to come."""
 
 MOST_TEXTS = 64
 """Texts that wait for their speech; when one more comes, the oldest is forgotten."""
@@ -117,7 +121,8 @@ class AvatarProcessor(FrameProcessor):
         self.presenter.figures = self.figures
         self.wiring = self.presenter.wiring = Wiring(avatar, self, output, self.presenter)
         self._speech: Speech | None = None
-        self._speech_began_ns = 0
+        self._arriving: str | None = None
+        self._speech_began_ns: int | None = None
         self._texts: deque[AggregatedTextFrame] = deque(maxlen=MOST_TEXTS)
         self._speaking = asyncio.Lock()
         self._activity = 0
@@ -126,6 +131,18 @@ class AvatarProcessor(FrameProcessor):
         self._lookahead_s = avatar.model.card.lookahead_s
         self._computing: asyncio.Future[Fed] | None = None
         self._watch: asyncio.Task[None] | None = None
+
+    async def queue_frame(
+        self,
+        frame: Frame,
+        direction: FrameDirection = FrameDirection.DOWNSTREAM,
+        callback: FrameCallback | None = None,
+    ) -> None:
+        """Take a frame; when speech came is noted, for the times of its words count from there."""
+        if isinstance(frame, TTSAudioRawFrame) and frame.context_id != self._arriving:
+            self._arriving = frame.context_id
+            frame.metadata[_ARRIVED_NS] = self.get_clock().get_time()
+        await super().queue_frame(frame, direction, callback)
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Take speech in; pass everything else on in order."""
@@ -207,13 +224,15 @@ class AvatarProcessor(FrameProcessor):
 
     def _told_word(self, frame: TTSTextFrame) -> None:
         """Tell the speech when a word of it begins, where the voice says so."""
-        if frame.pts and self._speech and self._speech.told_by(frame.context_id):
-            start_s = (frame.pts - self._speech_began_ns) / 1e9
-            self._speech.told_word(frame.text, start_s)
+        speech, began_ns = self._speech, self._speech_began_ns
+        if frame.pts is None or began_ns is None or speech is None:
+            return
+        if speech.told_by(frame.context_id):
+            speech.told_word(frame.text, (frame.pts - began_ns) / 1e9)
 
     def _begin(self, frame: OutputAudioRawFrame) -> Speech:
         """A speech that knows the texts which came before it."""
-        self._speech_began_ns = self.get_clock().get_time()
+        self._speech_began_ns = frame.metadata.pop(_ARRIVED_NS, None)
         speech = Speech(
             frame, self._output.sample_rate, self._make_animator, self._avatar.config.language
         )

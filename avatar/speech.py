@@ -15,6 +15,9 @@ from avatar.errors import AvatarError
 from avatar.pronunciation import words_of
 from avatar.voice_phones import MOST_EVENTS, PHONEMES, PhonemeEvent, VoicePhones
 
+FIRST_WORD_WITHIN_S = 0.8
+"""A voice whose first word begins later counts its times from something else; they are not used."""
+
 PIECE_S = 0.1
 """Speech is taken in pieces of this length, so that the drawing never waits for a long one."""
 
@@ -67,6 +70,8 @@ class Speech:
         self._word_times: deque[tuple[str, float]] = deque(maxlen=MOST_EVENTS)
         self._events: deque[tuple[float, str]] = deque(maxlen=MOST_EVENTS)
         self._voice_phones = VoicePhones()
+        self._tells_phonemes = False
+        self._first_word_s: float | None = None
         self._taken = 0
         self._held = bytearray()
         self._resampler: soxr.ResampleStream | None = None
@@ -139,9 +144,7 @@ class Speech:
             while self._texts and animator.reads:
                 animator.expect(words_of(self._texts.popleft(), self._language))
             while self._word_times:
-                text, start_s = self._word_times.popleft()
-                for word in words_of(text, self._language)[:1]:
-                    animator.told_word(word.text, start_s)
+                self._tell_word(animator, *self._word_times.popleft())
             if self._events:
                 # The event loop may add to them meanwhile.
                 events = [self._events.popleft() for _ in range(len(self._events))]
@@ -176,18 +179,26 @@ class Speech:
         del self._held[:size]
         return frame
 
+    def _tell_word(self, animator: Animator, text: str, start_s: float) -> None:
+        """Pass on when a word begins, if the voice tells nothing better and its clock is sound."""
+        if self._first_word_s is None:
+            self._first_word_s = start_s
+        if self._tells_phonemes or not 0.0 <= self._first_word_s <= FIRST_WORD_WITHIN_S:
+            return
+        for word in words_of(text, self._language)[:1]:
+            animator.told_word(word.text, start_s)
+
     def _note_phonemes(self, frame: OutputAudioRawFrame) -> None:
         start_s = self._taken / frame.sample_rate
-        events = frame.metadata.get(PHONEMES, ())
-        if not all(isinstance(event, PhonemeEvent) for event in events):
-            logger.warning(
-                f"metadata[{PHONEMES!r}] of speech must hold events with sample and ipa; "
-                "these are not used"
-            )
-            return
-        self._events += [
-            (start_s + event.sample / frame.sample_rate, event.ipa) for event in events
-        ]
+        for event in frame.metadata.get(PHONEMES, ()):
+            if not isinstance(event, PhonemeEvent):
+                logger.warning(
+                    f"metadata[{PHONEMES!r}] of speech must hold events with sample and ipa; "
+                    f"{type(event).__name__} is not used"
+                )
+                return
+            self._tells_phonemes = True
+            self._events.append((start_s + event.sample / frame.sample_rate, event.ipa))
 
     def _at_output_rate(self, pcm: NDArray[np.int16], last: bool) -> NDArray[np.int16]:
         if self._resampler is None:

@@ -299,49 +299,58 @@ class _Builder:
     def _shown(self) -> NDArray[np.float64]:
         """1, mouth and viseme of each state, in speech of mean tempo with the text's own words."""
         shown = np.zeros((len(self._sounds), 1 + len(MOUTH) + len(VISEMES)))
-        mouth, visemes = shown[:, 1 : 1 + len(MOUTH)], shown[:, 1 + len(MOUTH) :]
         shown[np.array(self._sounds) != FILLER, 0] = 1.0
-        visemes[self._silences, VISEMES.index("sil")] = 1.0
+        shown[self._silences, 1 + len(MOUTH) + VISEMES.index("sil")] = 1.0
+        likeliest = [ways[0] for ways in self._chains]
+        self._show(likeliest, slice(None), shown)
         for number, ways in enumerate(self._chains):
-            for chains in ways:
-                segments, times_s = self._timeline(number, chains)
-                states = slice(chains[0].first, chains[-1].last + 1)
-                mouth[states] = mouth_targets(segments, times_s)
-                found = viseme_ids(segments, times_s)
-                visemes[np.arange(states.start, states.stop), found] = 1.0
+            for other in ways[1:]:
+                near = slice(max(0, number - 2), number + 3)
+                around = [
+                    other if at == number else likeliest[at] for at in range(len(likeliest))[near]
+                ]
+                own = slice(other[0].first, other[-1].last + 1)
+                self._show(around, own, shown, near.start == 0, near.stop >= len(likeliest))
         for control, phones in (("press", "p b m"), ("fv", "f v")):
             sounds = [PHONES.index(phone) for phone in phones.split()]
-            mouth[:, MOUTH.index(control)] = np.isin(self._sounds, sounds)
+            shown[:, 1 + MOUTH.index(control)] = np.isin(self._sounds, sounds)
         return shown
 
-    def _timeline(
-        self, word: int, chains: list[_Chain]
-    ) -> tuple[list[Segment], NDArray[np.float64]]:
-        """Phones of a word and its neighbours with mean lengths; the middles of its states."""
-        before = [
-            phone for other in self._words[max(0, word - 2) : word] for phone in other.ways[0]
-        ]
-        after = [phone for other in self._words[word + 1 : word + 3] for phone in other.ways[0]]
-        time_s = 0.0
-        segments: list[Segment] = []
+    def _show(
+        self,
+        words: Sequence[list[_Chain]],
+        kept: slice,
+        shown: NDArray[np.float64],
+        begins: bool = True,
+        ends: bool = True,
+    ) -> None:
+        """Set mouth and viseme of some states, from words that are spoken one after the other.
+
+        Args:
+            words: One pronunciation of each.
+            kept: The states to set, of those of the words.
+            shown: Of all states.
+            begins: Whether nothing is spoken before them.
+            ends: Whether nothing is spoken after them.
+        """
+        time_s = _BEFORE_S if begins else 0.0
+        segments: list[Segment] = [(0.0, _BEFORE_S, "sil")] if begins else []
+        states: list[int] = []
         times_s: list[float] = []
-        if word == 0:
-            segments.append((0.0, _BEFORE_S, "sil"))
-            time_s = _BEFORE_S
-        for phone in before:
-            segments.append((time_s, time_s + self._length_s(phone), phone))
-            time_s = segments[-1][1]
-        for chain in chains:
+        for chain in (chain for word in words for chain in word):
             segments.append((time_s, time_s + chain.length_s, chain.phone))
-            middles = (np.arange(chain.states) + 0.5) / chain.states
-            times_s += (time_s + chain.length_s * middles).tolist()
+            for at in range(chain.states):
+                states.append(chain.first + at)
+                times_s.append(time_s + chain.length_s * (at + 0.5) / chain.states)
             time_s += chain.length_s
-        for phone in after:
-            segments.append((time_s, time_s + self._length_s(phone), phone))
-            time_s = segments[-1][1]
-        if word + 2 >= len(self._words):
+        if ends:
             segments.append((time_s, time_s + _AFTER_S, "sil"))
-        return segments, np.array(times_s)
+        if not states:
+            return
+        wanted = np.isin(states, np.arange(len(shown))[kept])
+        state, time = np.array(states)[wanted], np.array(times_s)[wanted]
+        shown[state, 1 : 1 + len(MOUTH)] = mouth_targets(segments, time)
+        shown[state, 1 + len(MOUTH) + viseme_ids(segments, time)] = 1.0
 
 
 def text_graph(words: Sequence[Word], phone_s: Mapping[str, float]) -> Graph:

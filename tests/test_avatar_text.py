@@ -143,18 +143,32 @@ async def test_phonemes_come_with_the_sound_in_the_speech_s_own_time(avatar: Ava
     assert p == (pytest.approx(burst_s - 0.045), pytest.approx(0.3), "p")
 
 
-async def test_the_times_of_words_come_in_the_speech_s_own_time(avatar: Avatar) -> None:
+@pytest.mark.parametrize(("late_s", "told"), [(0.15, [("pam", 0.15)]), (-0.5, []), (3.0, [])])
+async def test_the_times_of_words_count_from_when_the_speech_came(
+    avatar: Avatar, late_s: float, told: list[tuple[str, float]]
+) -> None:
     stage = Stage(avatar)
     word = TTSTextFrame("Pam,", "word", context_id="c")
     other = TTSTextFrame("Bob.", "word", context_id="other")
     frames = [announced("Hi Pam, Bob."), sound(0.2), SleepFrame(0.1), word, other, sound(0.2)]
 
     def stamp() -> None:
-        word.pts = other.pts = stage.processor._speech_began_ns + 150_000_000
+        began_ns = stage.processor._speech_began_ns
+        word.pts = other.pts = (began_ns or 0) + round(late_s * 1e9)
 
     stage.output.on_sound = stamp
     await stage.run([*frames, TTSStoppedFrame(context_id="c")])
-    assert stage.word_times == [[("pam", pytest.approx(0.15))]]
+    assert stage.word_times == [[(name, pytest.approx(at, abs=1e-6)) for name, at in told]]
+
+
+async def test_phonemes_are_better_than_the_times_of_words(avatar: Avatar) -> None:
+    stage = Stage(avatar)
+    word = TTSTextFrame("Hi", "word", context_id="c")
+    stage.output.on_sound = lambda: setattr(word, "pts", stage.processor._speech_began_ns)
+    first = sound(0.2, events=(Event(0, "h"), Event(RATE_HZ // 10, "aɪ")))
+    frames = [announced("Hi."), first, SleepFrame(0.1), word, sound(0.2)]
+    await stage.run([*frames, TTSStoppedFrame(context_id="c")])
+    assert stage.word_times == [[]] and stage.phones[0]
 
 
 async def test_events_that_are_none_are_not_used_and_cost_no_sound(avatar: Avatar) -> None:

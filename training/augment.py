@@ -1,5 +1,7 @@
 """Variation of log-mel features while training: other mouths, lines, levels and noises."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,7 +11,27 @@ Float32Array = npt.NDArray[np.float32]
 
 LONGEST_WARP = 0.16
 LEAN = 0.04
-QUIETEST_DB = -22.0
+
+
+@dataclass(frozen=True)
+class Hardship:
+    """How bad the lines are through which speech comes.
+
+    Attributes:
+        noisy: Share of the examples of speech with noise mixed in.
+        cleanest_db: Noise is mixed in at 0 to so many dB below the speech.
+        quietest_db: The lowest level that is given to speech.
+        narrow: Share of lines that end at some frequency, or begin at one.
+    """
+
+    noisy: float
+    cleanest_db: float
+    quietest_db: float
+    narrow: float
+
+
+USUAL = Hardship(noisy=0.5, cleanest_db=32.0, quietest_db=-22.0, narrow=0.12)
+HARD = Hardship(noisy=0.65, cleanest_db=25.0, quietest_db=-30.0, narrow=0.25)
 
 
 def _band_centres_hz() -> npt.NDArray[np.float64]:
@@ -44,13 +66,19 @@ def line(rng: np.random.Generator) -> Float32Array:
     return (curve * np.log(10) / 10).astype(np.float32)
 
 
-def vary(mel: Float32Array, noise: Float32Array | None, rng: np.random.Generator) -> Float32Array:
+def vary(
+    mel: Float32Array,
+    noise: Float32Array | None,
+    rng: np.random.Generator,
+    hardship: Hardship = USUAL,
+) -> Float32Array:
     """A variation of (hops, 40) log-mel; the targets stay as they are.
 
     Args:
         mel: speech.
         noise: (hops, 40) log-mel of a noise to mix in, or None.
         rng: source of chance.
+        hardship: of the line.
     """
     if rng.random() < 0.75:
         factor = np.exp(rng.uniform(-LONGEST_WARP, LONGEST_WARP))
@@ -58,17 +86,18 @@ def vary(mel: Float32Array, noise: Float32Array | None, rng: np.random.Generator
     power = np.maximum(np.exp(mel) - FLOOR, 0.0)
     if rng.random() < 0.75:
         power = power * np.exp(line(rng))
-    level = 10 ** (rng.uniform(QUIETEST_DB, 6.0) / 10) if rng.random() < 0.7 else 1.0
+    level = 10 ** (rng.uniform(hardship.quietest_db, 6.0) / 10) if rng.random() < 0.7 else 1.0
     power = power * level
     if noise is not None:
         added = np.maximum(np.exp(noise) - FLOOR, 0.0)
-        snr_db = rng.uniform(0, 32)
+        snr_db = rng.uniform(0, hardship.cleanest_db)
         loud = np.mean(np.sort(power.sum(1))[len(power) // 2 :])
         gain = loud / (added.sum(1).mean() + 1e-9) * 10 ** (-snr_db / 10)
         power = power + gain * added
     mel = np.log(power + FLOOR).astype(np.float32)
-    if rng.random() < 0.12:  # a line that ends at some frequency
+    if rng.random() < hardship.narrow:
         mel[:, rng.integers(26, BANDS) :] = SILENCE
+        mel[:, : rng.integers(0, 7)] = SILENCE
     for _ in range(rng.integers(0, 3)):  # what a cough or a dropped packet takes away
         start, width = rng.integers(0, BANDS - 5), rng.integers(1, 6)
         mel[:, start : start + width] = mel.mean()

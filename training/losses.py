@@ -17,7 +17,9 @@ def draw_losses(losses: Path, out: Path) -> None:
     Raises:
         OSError: the picture could not be written.
     """
-    points = [json.loads(line) for line in losses.read_text().splitlines()]
+    noted = [json.loads(line) for line in losses.read_text().splitlines()]
+    # What was trained again after a stop was noted twice.
+    points = sorted({point["step"]: point for point in noted}.values(), key=lambda p: p["step"])
     if len(points) < 2:
         return
     steps = np.array([point["step"] for point in points], float)

@@ -12,7 +12,7 @@ class Recipe:
         minutes_per_shard: Of speech, except festvox-ru's.
         passes: How often everything is rendered anew for training.
         noise_minutes: Of each kind of sound that is not speech.
-        cycles: Steps of each fall of the learning rate.
+        cycles: Steps of each fall of the learning rate; in the last one the lines are worse.
         judged: Utterances of each kind of voice that the model is scored on.
     """
 
@@ -46,7 +46,7 @@ FULL = Recipe(
     minutes_per_shard=10,
     passes=2,
     noise_minutes=6,
-    cycles=(2000, 3000, 3000, 5000),
+    cycles=(2000, 3000, 3000, 5000, 5000),
     judged=60,
 )
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from avatar.controls import MOUTH, VISEMES
 from avatar.features import SILENCE
-from training.augment import vary
+from training.augment import HARD, USUAL, Hardship, vary
 from training.network import DELAYS_ROWS, LipSyncNet
 from training.recipe import Recipe
 
@@ -33,6 +33,8 @@ LEARNING_RATE = 2.5e-3
 AVERAGE = 0.998
 """Share of the old average kept per step in the weights that are exported."""
 CHECKPOINT_STEPS = 250
+LOSS_STEPS = 10
+"""How often the mean loss of the last hundred steps is noted."""
 
 SOURCE_SHARE = {
     "espeak": 0.17,
@@ -46,8 +48,6 @@ DELAY_SHARE = (0.15, 0.5, 0.35)
 """What the heads of each delay count in the loss."""
 NEGATIVE_SHARE = 0.08
 """Examples that are noise only, the mouth closed."""
-NOISY_SHARE = 0.5
-"""Examples of speech with noise mixed in."""
 
 CONTROL_WEIGHT = dict(zip(MOUTH, (1.5, 2.0, 1.0, 1.5, 2.0, 1.5, 0.7, 1.0, 1.0, 1.0), strict=True))
 VELOCITY_WEIGHT = 5.0
@@ -122,7 +122,7 @@ class Batches:
         start = rng.integers(len(noise) - hops)
         return noise[start : start + hops].astype(np.float32)
 
-    def at(self, step: int) -> Batch:
+    def at(self, step: int, hardship: Hardship = USUAL) -> Batch:
         """The batch of this step."""
         rng = np.random.default_rng((self.seed, step + 1000))
         engines = [engine for engine in SOURCE_SHARE if engine in self.sources]
@@ -145,8 +145,8 @@ class Batches:
                 start = rng.integers(len(source.mouth) - ROWS)
                 rows = slice(start, start + ROWS)
                 mel = source.mel[2 * start : 2 * (start + ROWS)].astype(np.float32)
-                noise = self._noise(2 * ROWS, rng) if rng.random() < NOISY_SHARE else None
-                mels.append(vary(mel, noise, rng))
+                noise = self._noise(2 * ROWS, rng) if rng.random() < hardship.noisy else None
+                mels.append(vary(mel, noise, rng, hardship))
                 mouths.append(source.mouth[rows].astype(np.float32))
                 visemes.append(source.visemes[rows].astype(np.int64))
                 phones.append(source.phones[rows].astype(np.int64))
@@ -232,10 +232,10 @@ class _Worker:
         for mine, shared in zip(self._network.buffers(), network.buffers(), strict=True):
             mine.data = shared.data
 
-    def step(self, step: int) -> float:
+    def step(self, step: int, hardship: Hardship) -> float:
         """Gradients of this worker's batch of a step; gives the loss."""
         number = step * WORKERS + self._number
-        batch = self._batches.at(number)
+        batch = self._batches.at(number, hardship)
         self._network.chance.manual_seed(number)
         loss = loss_of(self._network, batch, self._viseme_weights)
         self._network.zero_grad()
@@ -288,7 +288,11 @@ def train(
     for step in bar:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, recipe.cycles)
-        losses = list(threads.map(lambda worker, at=step: worker.step(at), workers))
+        hardship = HARD if step >= recipe.steps - recipe.cycles[-1] else USUAL
+        losses = [
+            done.result()
+            for done in [threads.submit(worker.step, step, hardship) for worker in workers]
+        ]
         for same in zip(*(worker.parameters for worker in workers), strict=True):
             same[0].grad = torch.stack([parameter.grad for parameter in same]).mean(0)
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -309,6 +313,7 @@ def train(
             }
             torch.save(state, checkpoint.with_suffix(".partial"))
             os.replace(checkpoint.with_suffix(".partial"), checkpoint)
+        if (step + 1) % LOSS_STEPS == 0:
             with (folder / "losses.jsonl").open("a") as file:
                 file.write(json.dumps({"step": step + 1, "loss": float(np.mean(recent))}) + "\n")
     threads.shutdown()
