@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import ModuleType
 
 import uvicorn
@@ -133,9 +134,41 @@ class PodServer(uvicorn.Server):
         """Start listening and say where."""
         await super().startup(sockets)
         if self.started and sockets:
-            host, port = sockets[0].getsockname()[:2]
+            name = sockets[0].getsockname()
+            if isinstance(name, str):
+                print(f"Listening on unix:{name}", flush=True)
+                return
+            host, port = name[:2]
             host = f"[{host}]" if ":" in host else host
             print(f"Listening on http://{host}:{port}", flush=True)
+
+
+def bind_path(path: Path) -> socket.socket:
+    """A listening Unix socket that only this user can reach; one left by a dead pod is replaced.
+
+    Raises:
+        CannotStart: something else is there, another pod listens, or the path cannot be had.
+    """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if path.is_socket():
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+                if other.connect_ex(str(path)) == 0:
+                    raise CannotStart(f"Cannot listen on {path}: another process does.")
+            path.unlink()
+        mask = os.umask(0o177)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(mask)
+        listener.listen(socket.SOMAXCONN)
+    except OSError as error:
+        listener.close()
+        raise CannotStart(f"Cannot listen on {path}: {error.strerror or error}.") from None
+    except CannotStart:
+        listener.close()
+        raise
+    return listener
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -161,7 +194,8 @@ async def serve(pod: Pod, settings: Settings) -> None:
         CannotStart: the address cannot be had.
         SystemExit: a lifespan failed to start.
     """
-    listener = bind(settings.host, settings.port)
+    socket_path = settings.socket
+    listener = bind_path(socket_path) if socket_path else bind(settings.host, settings.port)
     config = uvicorn.Config(
         app,
         log_config=None,  # `configure_logging` has set it up.
@@ -186,6 +220,8 @@ async def serve(pod: Pod, settings: Settings) -> None:
             await server.serve(sockets=[listener])
         finally:
             stopping.cancel()
+            if socket_path:
+                socket_path.unlink(missing_ok=True)
     if pod.session is not None:
         # asyncio would wait for ever for a bot that lets no cancellation pass; the log has it.
         os._exit(0)

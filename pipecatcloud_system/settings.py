@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from pipecatcloud_system.ice import IceServer, ice_servers
 
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+LONGEST_SOCKET_PATH = 100
+"""Systems take 104 or 108 bytes, the end included."""
 WHATSAPP_KEYS = ("WHATSAPP_TOKEN", "WHATSAPP_PHONE_NUMBER_ID", "WHATSAPP_APP_SECRET")
 
 
@@ -34,6 +36,8 @@ class Settings:
     """HOST: address to listen on."""
     port: int = 8080
     """PORT: TCP port to listen on; 0 takes a free one, which is printed."""
+    socket: Path | None = None
+    """SOCKET: Unix socket to listen on in place of host and port, in a folder of its own."""
     shutdown_timeout_s: float = 7200.0
     """SHUTDOWN_TIMEOUT: seconds a running session may go on after SIGTERM."""
     max_session_s: float | None = None
@@ -76,6 +80,7 @@ class Settings:
         return cls(
             host=given.get("HOST", cls.host),
             port=port_number(given.get("PORT", str(cls.port)), "PORT"),
+            socket=_socket(given),
             shutdown_timeout_s=_seconds(given, "SHUTDOWN_TIMEOUT", cls.shutdown_timeout_s),
             max_session_s=_limit(given, "MAX_SESSION_SECONDS"),
             offer_timeout_s=_seconds(given, "OFFER_TIMEOUT", cls.offer_timeout_s),
@@ -163,6 +168,13 @@ def _url(given: Mapping[str, str], name: str) -> str | None:
 
 def _path(given: Mapping[str, str], name: str) -> Path | None:
     return Path(given[name]) if name in given else None
+
+
+def _socket(given: Mapping[str, str]) -> Path | None:
+    path = _path(given, "SOCKET")
+    if path is not None and len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
+        raise ValueError(f"SOCKET must be a path of at most {LONGEST_SOCKET_PATH} bytes.")
+    return path
 
 
 def _setup_files(text: str) -> tuple[Path, ...]:

@@ -4,12 +4,14 @@ import asyncio
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import aiohttp
+import pytest
 from pod_process import (
     BOTS,
     REPOSITORY,
@@ -20,6 +22,9 @@ from pod_process import (
     test_peer,
     until,
 )
+
+from pipecatcloud_system.errors import CannotStart
+from pipecatcloud_system.server import bind_path
 
 ROOM = {"x-daily-room-url": "https://x.daily.co/room", "x-daily-room-token": "t"}
 
@@ -178,6 +183,26 @@ def test_what_keeps_a_pod_from_starting_is_said(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert f"Cannot listen on 127.0.0.1:{port}" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+async def test_a_pod_on_a_unix_socket_is_this_users_alone(tmp_path: Path) -> None:
+    path = tmp_path / "pod.sock"
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(str(path))
+    with pod_process(tmp_path, "minimal", SOCKET=str(path)) as pod:
+        assert pod.url == f"unix:{path}"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        connector = aiohttp.UnixConnector(str(path))
+        async with (
+            aiohttp.ClientSession(connector=connector) as client,
+            client.get("http://localhost/readyz") as ready,
+        ):
+            assert ready.status == 200
+        with pytest.raises(CannotStart, match="another process does"):
+            bind_path(path)
+        pod.process.send_signal(signal.SIGTERM)
+        assert pod.process.wait(10) == 0
+        assert not path.exists()
 
 
 def test_a_lifespan_that_fails_keeps_the_pod_from_starting(tmp_path: Path) -> None:
