@@ -127,8 +127,8 @@ class _Row:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sound:
-    """A row of sound.
+class Sound:
+    """A row of sound, as `Follower.sounds()` gives it.
 
     Attributes:
         fitting: (phones + 1,) how well it fits each of PHONES and the filler.
@@ -167,7 +167,7 @@ class Follower:
         self._word_starts: dict[int, float] = {}
         self._next_told = 0
         self._rows: deque[_Row] = deque()
-        self._glimpsed: deque[_Sound] = deque()
+        self._glimpsed: deque[Sound] = deque()
         self._next_step: Float64Array | None = None
         self._unread = 0
         self._free = np.zeros((2, len(PHONES)))
@@ -221,27 +221,42 @@ class Follower:
         before = (graph.sounds != FILLER) & (state < first)
         graph.latest_s[before] = np.minimum(graph.latest_s[before], start_s + _WORD_SLACK_S)
 
-    def glimpse(self, phones: Float32Array, told: int | None = None) -> None:
+    def sounds(self, phones: Float32Array, told: Sequence[int | None] = ()) -> list[Sound]:
+        """What hear() and glimpse() take, of any number of rows.
+
+        Args:
+            phones: (rows, phones) float32 log-probabilities of PHONES.
+            told: For each row the index in PHONES of what the voice says that it speaks there,
+                None where it says nothing; or nothing at all.
+        """
+        likelihood = np.maximum(phones, _FLOOR) - self._log_priors
+        for row, phone in enumerate(told):
+            if phone is not None:
+                likelihood[row, phone] += _TOLD
+        best = likelihood.max(1, keepdims=True)
+        sounds = np.concatenate((likelihood[:, _LIKE].max(2), best - _FILLER_COST), 1)
+        top = sounds.max(1, keepdims=True)
+        fitting, freely = np.exp(_TEMPER * (sounds - top)), np.exp(_TEMPER * (likelihood - best))
+        surplus, speech = (top - best)[:, 0].tolist(), (phones.argmax(1) != _SILENCE).tolist()
+        return [
+            Sound(fitting[row], freely[row], surplus[row], speech[row])
+            for row in range(len(phones))
+        ]
+
+    def glimpse(self, sound: Sound) -> None:
         """Look at a row that is to be heard later, by heads that know less of it.
 
         What it shows counts in `read()` until the row is heard.
 
         Args:
-            phones: as in hear(); of the row behind the newest that was heard or glimpsed.
-            told: as in hear().
+            sound: Of the row behind the newest that was heard or glimpsed.
         """
-        self._glimpsed.append(self._sounding(phones, told))
+        self._glimpsed.append(sound)
 
-    def hear(self, phones: Float32Array, told: int | None = None) -> None:
-        """Take in the next row.
-
-        Args:
-            phones: (phones,) float32 log-probabilities of PHONES.
-            told: Index in PHONES of what the voice says that it speaks; None if it says nothing.
-        """
+    def hear(self, sound: Sound) -> None:
+        """Take in the next row."""
         if self._glimpsed:
             self._glimpsed.popleft()
-        sound = self._sounding(phones, told)
         before = self._rows[-1] if self._rows else None
         step = self._next_step
         if before is None:
@@ -299,21 +314,7 @@ class Follower:
         slope = (self._gain - _TRUST_AT) / _TRUST_WIDTH
         return Reading(known / (1 + math.exp(-slope)), mouth, visemes, word)
 
-    def _sounding(self, phones: Float32Array, told: int | None) -> _Sound:
-        likelihood = np.maximum(phones, _FLOOR) - self._log_priors
-        if told is not None:
-            likelihood[told] += _TOLD
-        best = float(likelihood.max())
-        sounds = np.append(likelihood[_LIKE].max(1), best - _FILLER_COST)
-        top = float(sounds.max())
-        return _Sound(
-            fitting=np.exp(_TEMPER * (sounds - top)),
-            freely=np.exp(_TEMPER * (likelihood - best)),
-            surplus=top - best,
-            speech=int(phones.argmax()) != _SILENCE,
-        )
-
-    def _evidence(self, sound: _Sound, low: int, high: int, row: int) -> Float64Array:
+    def _evidence(self, sound: Sound, low: int, high: int, row: int) -> Float64Array:
         """(high - low,) how well each of these states fits a row."""
         graph = self._graph
         evidence = sound.fitting[graph.sounds[low:high]]

@@ -1,7 +1,6 @@
 """The lip-sync model: speech in, mouth controls out, as the sound arrives."""
 
 import math
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,11 @@ import numpy as np
 from avatar.controls import MOUTH, VISEMES
 from avatar.errors import ModelError
 from avatar.features import BANDS, HOP_SAMPLES, SILENCE, Float32Array, LogMel
-from avatar.follower import Follower, Reading
+from avatar.follower import Reading
 from avatar.model_card import HOPS_PER_ROW, ROW_SAMPLES, ModelCard
 from avatar.onnx import ORT_ERRORS, open_session, ort
 from avatar.phones import PHONES, Segment
+from avatar.text_reader import TextReader
 from avatar.words import Word, timed_words
 
 DEFAULT_MODEL = Path(__file__).parent / "assets" / "lipsync.onnx"
@@ -216,21 +216,11 @@ class LipSyncState:
         self._first_kept = 0
         self._given_rows = 0
         self._wait_rows = self._first_delay
-        self._follower: Follower | None = None
-        self._followed_rows = 0
-        self._glimpsed_rows = 0
-        self._told: deque[Segment] = deque()
+        self._text = TextReader(self._model.card)
 
     def expect(self, words: Sequence[Word]) -> None:
         """Take note of what will be spoken next, behind what was expected before."""
-        if not words:
-            return
-        if self._follower is None:
-            card = self._model.card
-            shares = np.array(card.phone_shares, np.float32)
-            self._follower = Follower(shares, card.phone_s, self._given_rows)
-            self._followed_rows = self._glimpsed_rows = self._given_rows
-        self._follower.expect(words)
+        self._text.expect(words, self._given_rows)
 
     def expect_phones(self, phones: Sequence[Segment]) -> None:
         """Take note of what will be spoken next and when, behind what was expected before.
@@ -250,10 +240,7 @@ class LipSyncState:
             phones: canonical, in order, seconds from the first sample fed; they take the place
                 of those told before from their first time on.
         """
-        if phones:
-            while self._told and self._told[-1][1] > phones[0][0] + 1e-6:
-                self._told.pop()
-            self._told.extend(phones)
+        self._text.told(phones)
 
     def told_word(self, text: str, start_s: float) -> None:
         """Take note of when the voice says that it begins a word that is expected.
@@ -262,13 +249,12 @@ class LipSyncState:
             text: as in `Word.text`.
             start_s: seconds from the first sample fed.
         """
-        if self._follower:
-            self._follower.told_word(text, start_s)
+        self._text.told_word(text, start_s)
 
     @property
     def words_ahead(self) -> tuple[Word, ...]:
         """Expected words that have not been heard yet."""
-        return self._follower.words_ahead if self._follower else ()
+        return self._text.words_ahead
 
     def feed(self, pcm: Float32Array) -> Float32Array:
         """Mouth controls of the rows that these samples complete.
@@ -328,6 +314,8 @@ class LipSyncState:
 
     def _given(self, end: int | None = None) -> tuple[Float32Array, Float32Array]:
         """The rows before `end` that have waited for enough sound."""
+        if self._heads:
+            self._text.listen(self._heads.phones, self._first_kept)
         mouth, visemes = [], []
         while self._heads and (end is None or self._given_rows < end):
             wait = (
@@ -355,33 +343,10 @@ class LipSyncState:
         at = row + delays[head] - self._first_kept
         mouth, visemes = self._heads.mouth[at, head], self._heads.visemes[at, head]
         phones = self._heads.phones[at, head]
-        reading = self._reading(row, wait)
+        reading = self._text.read(row, wait)
         if self.watch:
             self.watch(Evidence(phones, reading))
         return _informed(mouth, visemes, reading) if reading else (mouth, visemes)
-
-    def _reading(self, row: int, wait: int) -> Reading | None:
-        """What the text says about a row, by the `wait` rows behind it."""
-        if self._follower is None or self._heads is None:
-            return None
-        delays, newest = self._model.card.delays_rows, row + wait
-        first = delays.index(self._first_delay)
-        if delays[0] < self._first_delay:
-            while self._glimpsed_rows + delays[0] <= newest:
-                self._follower.glimpse(*self._phones_of(self._glimpsed_rows, 0))
-                self._glimpsed_rows += 1
-        while self._followed_rows + self._first_delay <= newest:
-            self._follower.hear(*self._phones_of(self._followed_rows, first))
-            self._followed_rows += 1
-        return self._follower.read()
-
-    def _phones_of(self, row: int, head: int) -> tuple[Float32Array, int | None]:
-        """What one head heard of a row, and what the voice says that it speaks there."""
-        assert self._heads
-        heard = self._heads.phones[row + self._model.card.delays_rows[head] - self._first_kept]
-        time_s = (row + 0.5) * self._model.card.row_s
-        said = [phone for start, end, phone in self._told if start <= time_s < end]
-        return heard[head], PHONES.index(said[0]) if said else None
 
     def _forget(self) -> None:
         """Drop the rows of the network that no row to come looks at."""
@@ -391,9 +356,6 @@ class LipSyncState:
         if spent > 0:
             self._heads = self._heads.without_first(spent)
             self._first_kept += spent
-        passed_s = self._given_rows * self._model.card.row_s
-        while self._told and self._told[0][1] <= passed_s:
-            self._told.popleft()
 
 
 def _informed(

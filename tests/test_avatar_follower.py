@@ -31,12 +31,17 @@ def _heard(phones: str, sure: float = 0.6, rows: int = 4) -> list[np.ndarray]:
     return result
 
 
+def _hear(follower: Follower, row: np.ndarray, told: int | None = None) -> None:
+    (sound,) = follower.sounds(row[None], [told])
+    follower.hear(sound)
+
+
 def _follow(words: list[Word], rows: list[np.ndarray], lag: int) -> list[Reading]:
     follower = Follower(SHARES, PHONE_S)
     follower.expect(words)
     readings = []
     for number, row in enumerate(rows):
-        follower.hear(row)
+        _hear(follower, row)
         if number >= lag:
             readings.append(follower.read())
     while len(readings) < len(rows):
@@ -94,7 +99,7 @@ def test_a_text_grows_while_it_is_spoken() -> None:
     for number, row in enumerate(rows):
         if number == 20:
             follower.expect(TEXT[3:])
-        follower.hear(row)
+        _hear(follower, row)
         if number >= 4:
             words.append(follower.read().word)
     assert words[30:] == [reading.word for reading in at_once[30 : len(words)]]
@@ -105,7 +110,7 @@ def test_a_long_text_keeps_little() -> None:
     for _ in range(40):
         follower.expect(TEXT)
         for row in _heard(_spoken(TEXT)):
-            follower.hear(row)
+            _hear(follower, row)
             reading = follower.read()
     assert len(follower.words_ahead) <= 1
     assert reading.word >= 195
@@ -119,7 +124,7 @@ def test_told_phones_outweigh_what_is_heard() -> None:
     told = [PHONES.index(phone) for phone in ["m", "aa", "n", "n", "aa", "m"] for _ in range(4)]
     closed = []
     for row, phone in zip(rows, told, strict=True):
-        follower.hear(row, phone)
+        _hear(follower, row, phone)
         closed.append(follower.read().mouth[PRESS])
     assert closed[2] > 0.9 and closed[22] > 0.9 and max(closed[6:18]) < 0.1
 
@@ -145,7 +150,7 @@ def test_a_word_whose_time_is_told_is_not_spoken_elsewhere() -> None:
     follower.told_word("nowhere", 0.4)
     places = []
     for row in _heard("sil sil g iy m aa n p uw sil", sure=0.3):
-        follower.hear(row)
+        _hear(follower, row)
         places.append(follower.read().word)
     assert places[18:26] == [2] * 8
     assert places[30] == 3
@@ -159,7 +164,7 @@ def test_nothing_heard_is_nothing_read() -> None:
 def test_without_words_there_is_no_trust() -> None:
     follower = Follower(SHARES, PHONE_S)
     for row in _heard("aa b"):
-        follower.hear(row)
+        _hear(follower, row)
         reading = follower.read()
     assert reading.trust == 0.0 and reading.visemes.shape == (len(VISEMES),)
 
