@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avatar.controls import MOUTH, VISEMES
+from avatar.phone_evidence import TEMPER, Sound
 from avatar.phones import PHONES
 from avatar.text_graph import FILLER, ROW_S, text_graph
 from avatar.words import Word
@@ -24,6 +25,16 @@ Float64Array = NDArray[np.float64]
 _KEPT_WORDS = 12
 """Words behind the place that stay in the graph: the place may be looked for there again."""
 
+_WORDS_EVERY_ROWS = 10
+_FEW_WORDS, _MORE_WORDS = 24, 40
+"""When no more than so many words of the graph are ahead, so many are added."""
+
+MOST_WORDS = 2_000
+"""Words that wait for that; of more the first are forgotten."""
+
+_MOST_STATES = 240
+"""States that are possible at most, around the likeliest: more is being lost, not following."""
+
 _PRUNED = 1e-6
 """States less likely than this are left out."""
 
@@ -32,26 +43,6 @@ _WORD_SLACK_S = 0.12
 
 _WORDS_NEAR = 8
 """Among so many words the one is looked for whose time is told."""
-
-_TOLD = 4.0
-"""What a phone gains, in log-likelihood, when the voice itself says that it is spoken."""
-
-_TEMPER = 0.45
-"""Rows are far from independent: log-likelihoods count this much."""
-
-_FLOOR, _RAREST = np.log(0.003), np.log(0.002)
-"""Bounds of log-posteriors, and of log-priors, of phones."""
-
-_FILLER_COST = 2.0
-"""How much worse than the best phone of a row, in log-likelihood, speech of no text is."""
-
-_ALLOPHONES = {
-    "ax": "ah ih ix", "ah": "ax", "ih": "ix ax", "iy": "ih", "t": "d q", "d": "t", "ao": "aa o",
-    "aa": "ao", "o": "ao", "uh": "uw ax", "uw": "ue uh", "er": "r", "r": "er rr", "hh": "x",
-    "z": "s", "zh": "sh", "dh": "th", "v": "f", "b": "p", "g": "k", "jh": "ch", "eh": "ae",
-    "k": "g", "p": "b", "ng": "n", "s": "z ts",
-}  # fmt: skip
-"""Phones that a phone of the text may sound like as well."""
 
 _TIME_WIDTH_S = 0.015
 """How fast a state becomes unlikely outside the time that the voice tells for it."""
@@ -75,17 +66,6 @@ _CLOSURE_GAIN = 1.3
 _PRESS, _FV = MOUTH.index("press"), MOUTH.index("fv")
 _SILENCE = PHONES.index("sil")
 _CLOSED, _NO_VISEME = np.zeros(len(MOUTH), np.float32), np.zeros(len(VISEMES), np.float32)
-
-
-def _likeness() -> NDArray[np.intp]:
-    """(phones, n) indices of the phones that each may sound like, itself first, padded."""
-    sets = [[phone, *_ALLOPHONES.get(phone, "").split()] for phone in PHONES]
-    widest = max(map(len, sets))
-    padded = [row + row[:1] * (widest - len(row)) for row in sets]
-    return np.array([[PHONES.index(phone) for phone in row] for row in padded])
-
-
-_LIKE = _likeness()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,42 +106,22 @@ class _Row:
         return self.low + len(self.chance)
 
 
-@dataclass(frozen=True, slots=True)
-class Sound:
-    """A row of sound, as `Follower.sounds()` gives it.
-
-    Attributes:
-        fitting: (phones + 1,) how well it fits each of PHONES and the filler.
-        freely: (phones,) the same for the model that knows no text.
-        surplus: Log-likelihood by which the scales of both differ.
-        speech: Whether somebody seems to speak.
-    """
-
-    fitting: Float64Array
-    freely: Float64Array
-    surplus: float
-    speech: bool
-
-
 class Follower:
     """Follows speech through a text that may grow; not thread-safe, one for each speech.
 
     `hear()` each row in order; `read()` then tells of the oldest row that was not read yet.
     """
 
-    def __init__(
-        self, priors: Float32Array, phone_s: Mapping[str, float], first_row: int = 0
-    ) -> None:
+    def __init__(self, phone_s: Mapping[str, float], first_row: int = 0) -> None:
         """Begin without a text.
 
         Args:
-            priors: (phones,) how often the model met each of PHONES in training; sums to 1.
             phone_s: Mean length of each of PHONES, seconds.
             first_row: Number, since the start of the speech, of the row that is heard first.
         """
-        self._log_priors = np.maximum(np.log(np.maximum(priors, 1e-9)), _RAREST).astype(np.float64)
         self._phone_s = phone_s
         self._graph = text_graph((), phone_s)
+        self._coming: deque[Word] = deque(maxlen=MOST_WORDS)
         self._dropped_words = 0
         self._heard_rows = first_row
         self._word_starts: dict[int, float] = {}
@@ -176,16 +136,22 @@ class Follower:
     @property
     def words_ahead(self) -> tuple[Word, ...]:
         """The words that have not been spoken yet, by the newest row."""
-        return self._graph.words[self._place() :]
+        return (*self._graph.words[self._place() :], *self._coming)
 
     def expect(self, words: Sequence[Word]) -> None:
         """Add words to the end of the text."""
-        if not words:
+        self._coming.extend(words)
+        self._take_words()
+
+    def _take_words(self) -> None:
+        """Take the next words into the graph when few are left, and leave old ones out of it."""
+        if not self._coming or len(self._graph.words) - self._place() > _FEW_WORDS:
             return
         place = max(0, self._first_word() - _KEPT_WORDS)
         shift = self._graph.first_state(place)
         self._dropped_words += place
-        self._graph = text_graph((*self._graph.words[place:], *words), self._phone_s)
+        more = [self._coming.popleft() for _ in range(min(_MORE_WORDS, len(self._coming)))]
+        self._graph = text_graph((*self._graph.words[place:], *more), self._phone_s)
         self._rows = deque(replace(row, low=row.low - shift) for row in self._rows)
         self._next_step = None
         for word in [word for word in self._word_starts if word < self._dropped_words]:
@@ -221,28 +187,6 @@ class Follower:
         before = (graph.sounds != FILLER) & (state < first)
         graph.latest_s[before] = np.minimum(graph.latest_s[before], start_s + _WORD_SLACK_S)
 
-    def sounds(self, phones: Float32Array, told: Sequence[int | None] = ()) -> list[Sound]:
-        """What hear() and glimpse() take, of any number of rows.
-
-        Args:
-            phones: (rows, phones) float32 log-probabilities of PHONES.
-            told: For each row the index in PHONES of what the voice says that it speaks there,
-                None where it says nothing; or nothing at all.
-        """
-        likelihood = np.maximum(phones, _FLOOR) - self._log_priors
-        for row, phone in enumerate(told):
-            if phone is not None:
-                likelihood[row, phone] += _TOLD
-        best = likelihood.max(1, keepdims=True)
-        sounds = np.concatenate((likelihood[:, _LIKE].max(2), best - _FILLER_COST), 1)
-        top = sounds.max(1, keepdims=True)
-        fitting, freely = np.exp(_TEMPER * (sounds - top)), np.exp(_TEMPER * (likelihood - best))
-        surplus, speech = (top - best)[:, 0].tolist(), (phones.argmax(1) != _SILENCE).tolist()
-        return [
-            Sound(fitting[row], freely[row], surplus[row], speech[row])
-            for row in range(len(phones))
-        ]
-
     def glimpse(self, sound: Sound) -> None:
         """Look at a row that is to be heard later, by heads that know less of it.
 
@@ -273,16 +217,21 @@ class Follower:
         freely = self._hear_freely(sound.freely)
         if before and sound.speech:
             # The graph, and the model without text, are compared on the same scale.
-            self._compare((math.log(total) - freely) / _TEMPER + sound.surplus)
+            self._compare((math.log(total) - freely) / TEMPER + sound.surplus)
         chance = chance / total
         possible = np.flatnonzero(chance > _PRUNED)
         if not len(possible):
             possible, chance = np.arange(len(chance)), np.full(len(chance), 1 / len(chance))
         kept = slice(int(possible[0]), int(possible[-1]) + 1)
+        if kept.stop - kept.start > _MOST_STATES:
+            first = max(kept.start, int(chance.argmax()) - _MOST_STATES // 2)
+            kept = slice(first, min(kept.stop, first + _MOST_STATES))
         step = np.ascontiguousarray(step[:, kept])
         self._rows.append(_Row(low + kept.start, chance[kept], evidence[kept], step))
         self._next_step = None
         self._unread += 1
+        if self._heard_rows % _WORDS_EVERY_ROWS == 0:
+            self._take_words()
 
     def read(self) -> Reading:
         """Tell of the oldest row that was heard and not read, from all that was heard since.

@@ -3,11 +3,10 @@
 from collections import deque
 from collections.abc import Sequence
 
-import numpy as np
-
 from avatar.features import Float32Array
-from avatar.follower import Follower, Reading, Sound
+from avatar.follower import Follower, Reading
 from avatar.model_card import ModelCard
+from avatar.phone_evidence import PhoneEvidence, Sound
 from avatar.phones import PHONES, Segment
 from avatar.words import Word
 
@@ -19,6 +18,7 @@ class TextReader:
         """Begin without a text."""
         self._card = card
         self._first_delay = card.first_delay_rows
+        self._evidence = PhoneEvidence(card.phone_shares)
         self._follower: Follower | None = None
         self._told: deque[Segment] = deque()
         # Rows that the follower has not taken yet, by the heads that heard them.
@@ -35,8 +35,7 @@ class TextReader:
         if not words:
             return
         if self._follower is None:
-            shares = np.array(self._card.phone_shares, np.float32)
-            self._follower = Follower(shares, self._card.phone_s, next_row)
+            self._follower = Follower(self._card.phone_s, next_row)
             first = self._card.delays_rows.index(self._first_delay)
             self._waiting = {head: deque() for head in sorted({0, first})}
             self._listened = dict.fromkeys(self._waiting, next_row)
@@ -76,7 +75,7 @@ class TextReader:
                 continue
             at = first + delay - first_row
             told = [self._told_at(row) for row in rows] if self._told else ()
-            sounds = self._follower.sounds(phones[at : at + len(rows), head], told)
+            sounds = self._evidence.sounds(phones[at : at + len(rows), head], told)
             waiting.extend(zip(rows, sounds, strict=True))
             self._listened[head] = rows.stop
 

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from avatar.controls import MOUTH, VISEMES
-from avatar.follower import Follower, Reading
+from avatar.follower import MOST_WORDS, Follower, Reading
+from avatar.phone_evidence import PhoneEvidence
 from avatar.phones import PHONES
 from avatar.text_graph import ROW_S, text_graph
 from avatar.words import Word, timed_words
 
 PHONE_S = dict.fromkeys(PHONES, 0.08)
-SHARES = np.full(len(PHONES), 1 / len(PHONES), np.float32)
+EVIDENCE = PhoneEvidence([1 / len(PHONES)] * len(PHONES))
 PRESS, ROUND = MOUTH.index("press"), MOUTH.index("round")
 
 
@@ -32,12 +33,12 @@ def _heard(phones: str, sure: float = 0.6, rows: int = 4) -> list[np.ndarray]:
 
 
 def _hear(follower: Follower, row: np.ndarray, told: int | None = None) -> None:
-    (sound,) = follower.sounds(row[None], [told])
+    (sound,) = EVIDENCE.sounds(row[None], [told])
     follower.hear(sound)
 
 
 def _follow(words: list[Word], rows: list[np.ndarray], lag: int) -> list[Reading]:
-    follower = Follower(SHARES, PHONE_S)
+    follower = Follower(PHONE_S)
     follower.expect(words)
     readings = []
     for number, row in enumerate(rows):
@@ -93,7 +94,7 @@ def test_left_out_and_added_words_do_not_cost_the_place() -> None:
 def test_a_text_grows_while_it_is_spoken() -> None:
     rows = _heard(f"sil {_spoken(TEXT)} sil")
     at_once = _follow(TEXT, rows, 4)
-    follower = Follower(SHARES, PHONE_S)
+    follower = Follower(PHONE_S)
     follower.expect(TEXT[:3])
     words = []
     for number, row in enumerate(rows):
@@ -106,7 +107,7 @@ def test_a_text_grows_while_it_is_spoken() -> None:
 
 
 def test_a_long_text_keeps_little() -> None:
-    follower = Follower(SHARES, PHONE_S)
+    follower = Follower(PHONE_S)
     for _ in range(40):
         follower.expect(TEXT)
         for row in _heard(_spoken(TEXT)):
@@ -117,8 +118,32 @@ def test_a_long_text_keeps_little() -> None:
     assert len(follower._graph.words) < 40
 
 
+def test_a_text_that_is_never_spoken_does_not_pile_up() -> None:
+    follower = Follower(PHONE_S)
+    other = [_word("g l ih th"), _word("eh n jh er")]
+    for _ in range(MOST_WORDS // 2 + 50):
+        follower.expect(other)
+    for row in _heard("s uw", rows=200):
+        _hear(follower, row)
+        follower.read()
+    assert len(follower._graph.words) < 150
+    assert len(follower.words_ahead) <= MOST_WORDS + 150
+    assert max(len(row.chance) for row in follower._rows) <= 240
+
+
+def test_a_long_text_is_followed_though_it_comes_at_once() -> None:
+    follower = Follower(PHONE_S)
+    follower.expect(TEXT * 30)
+    readings = []
+    for row in _heard(_spoken(TEXT * 30)):
+        _hear(follower, row)
+        readings.append(follower.read())
+    assert readings[-6].word == 149 and readings[-6].trust > 0.8
+    assert len(follower._graph.words) < 100
+
+
 def test_told_phones_outweigh_what_is_heard() -> None:
-    follower = Follower(SHARES, PHONE_S)
+    follower = Follower(PHONE_S)
     follower.expect([_word("m aa n"), _word("n aa m")])
     rows = _heard("n aa n n aa n", sure=0.3)
     told = [PHONES.index(phone) for phone in ["m", "aa", "n", "n", "aa", "m"] for _ in range(4)]
@@ -143,7 +168,7 @@ def test_timed_phones_are_held_to_their_times() -> None:
 
 def test_a_word_whose_time_is_told_is_not_spoken_elsewhere() -> None:
     twice = [_word("m aa n"), _word("g iy"), _word("m aa n"), _word("p uw")]
-    follower = Follower(SHARES, PHONE_S)
+    follower = Follower(PHONE_S)
     follower.expect(twice)
     follower.told_word("giy", 0.16)
     follower.told_word("maan", 0.32)
@@ -158,11 +183,11 @@ def test_a_word_whose_time_is_told_is_not_spoken_elsewhere() -> None:
 
 def test_nothing_heard_is_nothing_read() -> None:
     with pytest.raises(IndexError, match="has been read"):
-        Follower(SHARES, PHONE_S).read()
+        Follower(PHONE_S).read()
 
 
 def test_without_words_there_is_no_trust() -> None:
-    follower = Follower(SHARES, PHONE_S)
+    follower = Follower(PHONE_S)
     for row in _heard("aa b"):
         _hear(follower, row)
         reading = follower.read()

@@ -1,0 +1,96 @@
+"""How well each phone of a text would explain a row of sound, from what the network heard."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avatar.phones import PHONES
+
+Float32Array = NDArray[np.float32]
+Float64Array = NDArray[np.float64]
+
+TEMPER = 0.45
+"""Rows are far from independent: log-likelihoods count this much."""
+
+_FLOOR, _RAREST = np.log(0.003), np.log(0.002)
+"""Bounds of log-posteriors, and of log-priors, of phones."""
+
+_FILLER_COST = 2.0
+"""How much worse than the best phone of a row, in log-likelihood, speech of no text is."""
+
+_TOLD = 4.0
+"""What a phone gains, in log-likelihood, when the voice itself says that it is spoken."""
+
+_ALLOPHONES = {
+    "ax": "ah ih ix", "ah": "ax", "ih": "ix ax", "iy": "ih", "t": "d q", "d": "t", "ao": "aa o",
+    "aa": "ao", "o": "ao", "uh": "uw ax", "uw": "ue uh", "er": "r", "r": "er rr", "hh": "x",
+    "z": "s", "zh": "sh", "dh": "th", "v": "f", "b": "p", "g": "k", "jh": "ch", "eh": "ae",
+    "k": "g", "p": "b", "ng": "n", "s": "z ts",
+}  # fmt: skip
+"""Phones that a phone of the text may sound like as well."""
+
+_SILENCE = PHONES.index("sil")
+
+
+def _likeness() -> NDArray[np.intp]:
+    """(phones, n) indices of the phones that each may sound like, itself first, padded."""
+    sets = [[phone, *_ALLOPHONES.get(phone, "").split()] for phone in PHONES]
+    widest = max(map(len, sets))
+    padded = [row + row[:1] * (widest - len(row)) for row in sets]
+    return np.array([[PHONES.index(phone) for phone in row] for row in padded])
+
+
+_LIKE = _likeness()
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A row of sound.
+
+    Attributes:
+        fitting: (phones + 1,) how well it fits each of PHONES and the filler, at best 1.
+        freely: (phones,) the same for a model that knows no text.
+        surplus: Log-likelihood by which the scales of both differ.
+        speech: Whether somebody seems to speak.
+    """
+
+    fitting: Float64Array
+    freely: Float64Array
+    surplus: float
+    speech: bool
+
+
+class PhoneEvidence:
+    """Takes from what was heard how common each phone is anyway."""
+
+    def __init__(self, shares: Sequence[float]) -> None:
+        """Set up.
+
+        Args:
+            shares: (phones,) how often the model met each of PHONES in training; sums to 1.
+        """
+        self._log_priors = np.maximum(np.log(np.maximum(shares, 1e-9)), _RAREST)
+
+    def sounds(self, phones: Float32Array, told: Sequence[int | None] = ()) -> list[Sound]:
+        """The rows as sounds.
+
+        Args:
+            phones: (rows, phones) float32 log-probabilities of PHONES.
+            told: For each row the index in PHONES of what the voice says that it speaks there,
+                None where it says nothing; or nothing at all.
+        """
+        likelihood = np.maximum(phones, _FLOOR) - self._log_priors
+        for row, phone in enumerate(told):
+            if phone is not None:
+                likelihood[row, phone] += _TOLD
+        best = likelihood.max(1, keepdims=True)
+        sounds = np.concatenate((likelihood[:, _LIKE].max(2), best - _FILLER_COST), 1)
+        top = sounds.max(1, keepdims=True)
+        fitting, freely = np.exp(TEMPER * (sounds - top)), np.exp(TEMPER * (likelihood - best))
+        surplus, speech = (top - best)[:, 0].tolist(), (phones.argmax(1) != _SILENCE).tolist()
+        return [
+            Sound(fitting[row], freely[row], surplus[row], speech[row])
+            for row in range(len(phones))
+        ]
