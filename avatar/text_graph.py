@@ -98,6 +98,7 @@ class Graph:
         start: (states,) float64, how likely a speech begins in a state.
         earliest_s: (states,) float64, before this time of the speech a state is unlikely.
         latest_s: (states,) float64, and after this; infinite where nothing is known.
+        timed: Whether something is known of that.
         shown: (states, 1 + 10 + 15) float64, for all states but fillers: 1, the mouth, with 0 or 1
             for `press` and `fv`, and the viseme.
     """
@@ -110,12 +111,8 @@ class Graph:
     start: NDArray[np.float64]
     earliest_s: NDArray[np.float64]
     latest_s: NDArray[np.float64]
+    timed: bool
     shown: NDArray[np.float64]
-
-    @property
-    def timed(self) -> bool:
-        """Whether the voice told when some of it is spoken."""
-        return any(word.spans for word in self.words)
 
     def first_state(self, word: int) -> int:
         """Number of the silence before a word, counted from 0; the last one is after the text."""
@@ -186,6 +183,7 @@ class _Builder:
             start=start,
             earliest_s=earliest_s,
             latest_s=latest_s,
+            timed=bool(self._times),
             shown=self._shown(),
         )
 
