@@ -299,7 +299,8 @@ class AvatarProcessor(FrameProcessor):
         if fed.failure:
             self.counters.model_failures += 1
             if self.counters.model_failures == 1:
-                logger.error(f"{self}: speech goes on without its mouth: {fed.failure}")
+                told = logger.opt(exception=fed.failure)
+                told.error(f"{self}: speech goes on without its mouth: {fed.failure}")
         self._lookahead_s = fed.lookahead_s
         speech.hold(fed.pcm)
         await self._send(speech, fed.segments)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from pipecat.frames.frames import OutputAudioRawFrame, TTSAudioRawFrame
 
 from avatar.animator import Animator, MouthSegment
-from avatar.errors import AvatarError
 from avatar.pronunciation import words_of
 from avatar.voice_phones import MOST_EVENTS, PHONEMES, PhonemeEvent, VoicePhones
 
@@ -152,7 +151,8 @@ class Speech:
             segments = animator.feed(self._mono(pcm))
             used_s = animator.used_lookahead_s
             return Fed(sound, segments + animator.flush() if last else segments, used_s)
-        except (AvatarError, ValueError, ArithmeticError) as error:
+        # Whatever the mouth's fault is, the sound goes on.
+        except Exception as error:
             self._animator = None
             return Fed(sound, [], failure=error)
 

@@ -210,16 +210,24 @@ async def test_a_voice_that_falls_silent_without_a_word_is_heard_to_its_end(
 
 
 class BrokenAnimator(Animator):
-    """Fails as a model does, after some speech."""
+    """Fails as a model does, or as a mistake in our own code, after some speech."""
+
+    error: Exception
 
     def feed(self, pcm: np.ndarray) -> list:
         if self._fed > RATE_HZ // 2:
-            raise ModelError("lipsync.onnx: broke on purpose")
+            raise self.error
         return super().feed(pcm)
 
 
-async def test_a_model_that_fails_never_stops_the_sound(avatar: Avatar) -> None:
-    stage = Stage(avatar, make_animator=lambda rate_hz: BrokenAnimator(avatar.model, rate_hz))
+@pytest.mark.parametrize("error", [ModelError("lipsync.onnx: broke"), IndexError("a mistake")])
+async def test_a_mouth_that_fails_never_stops_the_sound(avatar: Avatar, error: Exception) -> None:
+    def broken(rate_hz: int) -> Animator:
+        animator = BrokenAnimator(avatar.model, rate_hz)
+        animator.error = error
+        return animator
+
+    stage = Stage(avatar, make_animator=broken)
     pcm = speech_like(1.5, RATE_HZ)
     await stage.run(tts(pcm) + tts(pcm))
     np.testing.assert_array_equal(stage.output.pcm[: len(pcm)], pcm)
