@@ -33,7 +33,7 @@ from avatar.frames import AvatarCueFrame
 from avatar.illustrated import MIN_SIZE, IllustratedFace
 from avatar.metrics import frames_of
 from avatar.outlet import PictureOutlet, TransportOutlet
-from avatar.overload import Overload
+from avatar.overload import STAGES, Overload, Stage
 from avatar.performance import Performance, movement
 from avatar.playback import Playback
 from avatar.timeline import MouthTimeline
@@ -256,7 +256,7 @@ class AvatarPresenter(FrameProcessor):
             else:
                 mouth = self._timeline.mouth(due_s, due_s + stage.rate_divisor / self._fps)
                 pose = self._performance.pose(due_s, mouth)
-                size = max(MIN_SIZE, self._avatar.config.size // stage.size_divisor // 2 * 2)
+                size = self._picture_size(stage)
                 resized = self._picture is None or len(self._picture) != size
                 if resized or self._pose is None or movement(self._pose, pose) > _STILL_PX:
                     self._picture = await self.get_event_loop().run_in_executor(
@@ -280,6 +280,11 @@ class AvatarPresenter(FrameProcessor):
 
     def _picture_of(self, pose: Pose, size: int) -> NDArray[np.uint8]:
         # Made here, on the session's thread: it takes longer than the event loop may wait.
-        if size not in self._faces:
-            self._faces[size] = self._avatar.face(size)
+        if not self._faces:
+            # All at once: later ones would be memory that grows, in the moment of least time.
+            for each in {self._picture_size(stage) for stage in STAGES}:
+                self._faces[each] = self._avatar.face(each)
         return self._faces[size].draw(pose)
+
+    def _picture_size(self, stage: Stage) -> int:
+        return max(MIN_SIZE, self._avatar.config.size // stage.size_divisor // 2 * 2)

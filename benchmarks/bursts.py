@@ -45,6 +45,9 @@ class BurstAnimator:
     It knows the mouth at once; segments go out as soon as they are whole.
     """
 
+    lookahead_s = used_lookahead_s = 0.0
+    reads = False
+
     def __init__(self, rate_hz: int, fps: int = 30) -> None:
         """Start at the beginning of a speech at rate_hz."""
         self.rate_hz = rate_hz
