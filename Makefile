@@ -6,13 +6,16 @@ PYTHON ?= $(shell for v in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check client clean help
+.PHONY: run serve test check client clean help
 
 help: ## Show the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 run: $(VENV)/.run ## Start the agent on http://127.0.0.1:8080
 	$(BIN)/python -m pipecatcloud_system
+
+serve: $(VENV)/.run ## Start the control plane on http://127.0.0.1:7860
+	$(BIN)/python -m runtime
 
 test: $(VENV)/.dev ## Run all tests
 	$(BIN)/python -m pytest
@@ -36,7 +39,7 @@ $(VENV)/bin/pip:
 
 $(VENV)/.run: $(VENV)/bin/pip requirements.txt constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
-	$(BIN)/python -m compileall -q avatar offline pipecatcloud_system services bot.py
+	$(BIN)/python -m compileall -q avatar offline pipecatcloud_system runtime services bot.py
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements-dev.txt

@@ -97,8 +97,11 @@ class Session:
 # --- the avatar ------------------------------------------------------------------------------
 
 
-def _load() -> None:
-    """Load what sessions need, so that their start is quick."""
+def preload() -> None:
+    """Load what sessions need, so that their start is quick.
+
+    Starts no threads: where pods are forked from one parent, it runs there, once for all.
+    """
     global _avatar, _avatar_error
     import avatar.webrtc  # noqa: F401
 
@@ -125,7 +128,7 @@ def readyz() -> dict[str, Any]:
 @asynccontextmanager
 async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
     """Load beside the server's own start, off the event loop."""
-    loading = asyncio.create_task(asyncio.to_thread(_load))
+    loading = asyncio.create_task(asyncio.to_thread(preload))
     yield
     await loading
 
@@ -430,6 +433,6 @@ if __name__ == "__main__":
     from pipecat.runner.run import app as runner_app
     from pipecat.runner.run import main
 
-    _load()
+    preload()
     _mount(runner_app)
     main()

@@ -37,27 +37,33 @@ def main() -> int:
     # In a container this is process 1, which without a handler of its own hears no SIGTERM.
     signal.signal(signal.SIGTERM, _leave)
     settings = read_settings(parser, options)
-    # numpy's matrix library would keep threads spinning for products that take microseconds.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         configure_logging(settings.log_level, settings.log_dir)
         bot_module = import_bot()
         if bot_module is None:
             return 1
-        # Once more: a bot.py may load a .env file, and what it imports may take over the log.
-        settings = read_settings(parser, options)
-        configure_logging(settings.log_level, settings.log_dir)
-        observe_pipelines(settings)
-        # Only now: Pipecat takes a second to import, too long for --help or a mistyped setting.
-        from pipecatcloud_system.server import install, serve
-
-        pod = install(bot_module, settings)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(pod, settings))
+        # Once more: a bot.py may load a .env file.
+        return run_pod(bot_module, read_settings(parser, options))
     except CannotStart as error:
         print(error, file=sys.stderr)
         return 1
-    return 0
+
+
+def run_pod(bot_module: ModuleType, settings: Settings) -> int:
+    """Serve an imported bot; gives the process's exit status.
+
+    Raises:
+        CannotStart: it cannot be served.
+    """
+    # Here too: what a bot.py imports may have taken over the log.
+    configure_logging(settings.log_level, settings.log_dir)
+    observe_pipelines(settings)
+    # Only now: Pipecat takes a second to import, too long for --help or a mistyped setting.
+    from pipecatcloud_system.server import install, serve
+
+    pod = install(bot_module, settings)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(serve(pod, settings))
 
 
 def _leave(*_: object) -> NoReturn:
@@ -90,6 +96,8 @@ def read_settings(parser: argparse.ArgumentParser, options: argparse.Namespace) 
 
 def import_bot() -> ModuleType | None:
     """The module `bot`, or None after saying what is wrong with it."""
+    # numpy's matrix library would keep threads spinning for products that take microseconds.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.path.insert(0, os.getcwd())
     try:
         module = importlib.import_module("bot")

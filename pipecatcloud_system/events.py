@@ -56,13 +56,14 @@ class EventPublisher:
         import aiohttp
 
         timeout = aiohttp.ClientTimeout(total=POST_TIMEOUT_S)
-        async with aiohttp.ClientSession(timeout=timeout) as client:
+        url, connector = self._endpoint, None
+        if url.startswith("unix:"):
+            url, connector = "http://localhost/", aiohttp.UnixConnector(url.removeprefix("unix:"))
+        async with aiohttp.ClientSession(timeout=timeout, connector=connector) as client:
             while True:
                 event = await self._waiting.get()
                 try:
-                    async with client.post(
-                        self._endpoint, json=event, allow_redirects=False
-                    ) as response:
+                    async with client.post(url, json=event, allow_redirects=False) as response:
                         self._note(None if response.status < 400 else f"answered {response.status}")
                 except (aiohttp.ClientError, OSError, TimeoutError) as error:
                     self._note(f"cannot be reached ({type(error).__name__})")

@@ -4,9 +4,12 @@ Named in PIPECAT_SETUP_FILES, it is run once for each pipeline, by its path: it 
 pod's modules, but is none of them. Its lines carry the session's id as all lines do.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from loguru import logger
+from pipecat.frames.frames import BotStartedSpeakingFrame, OutputImageRawFrame
+from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.observers.startup_timing_observer import (
     StartupTimingObserver,
     StartupTimingReport,
@@ -14,6 +17,8 @@ from pipecat.observers.startup_timing_observer import (
 )
 from pipecat.observers.user_bot_latency_observer import UserBotLatencyObserver
 from pipecat.pipeline.worker import PipelineWorker
+
+from pipecatcloud_system.session import happened
 
 
 async def setup_worker_runner(_runner: Any) -> None:
@@ -52,6 +57,23 @@ async def setup_pipeline_worker(worker: PipelineWorker) -> None:
     latency.add_event_handler("on_latency_measured", on_latency)
     worker.add_observer(start)
     worker.add_observer(latency)
+    if (report := happened.get(None)) is not None:
+        worker.add_observer(_FirstFrame(worker, report))
+
+
+class _FirstFrame(BaseObserver):
+    """Reports the first picture that the bot hands out, or its first sound."""
+
+    def __init__(self, worker: PipelineWorker, report: Callable[[str], None]) -> None:
+        super().__init__()
+        self._worker = worker
+        self._report: Callable[[str], None] | None = report
+
+    async def on_push_frame(self, data: FramePushed) -> None:
+        if self._report and isinstance(data.frame, BotStartedSpeakingFrame | OutputImageRawFrame):
+            self._report("session_first_frame")
+            self._report = None
+            await self._worker.remove_observer(self)
 
 
 def _ms(seconds: float | None) -> str:

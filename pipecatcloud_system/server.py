@@ -50,6 +50,8 @@ CLOSE_TIMEOUT_S = 5
 """How long open HTTP requests may take once the session is over."""
 AT_ONCE_S = 1.0
 """How long a second signal leaves for cleaning up."""
+EXIT_FAILED = 70
+"""Exit status of a pod whose single session failed: sysexits.h calls it EX_SOFTWARE."""
 
 
 def install(bot_module: ModuleType, settings: Settings) -> Pod:
@@ -184,11 +186,14 @@ def bind(host: str, port: int) -> socket.socket:
         raise CannotStart(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from None
 
 
-async def serve(pod: Pod, settings: Settings) -> None:
-    """Serve ``app`` until a signal ends it.
+async def serve(pod: Pod, settings: Settings) -> int:
+    """Serve ``app`` until a signal ends it, or its single session has ended.
 
     SIGTERM lets a running session end within the drain timeout, SIGINT cancels it, and a second
     signal does not wait for anything.
+
+    Returns:
+        The process's exit status.
 
     Raises:
         CannotStart: the address cannot be had.
@@ -215,16 +220,28 @@ async def serve(pod: Pod, settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, number)
     async with asyncio.TaskGroup() as tasks:
-        stopping = tasks.create_task(_stop_on_signal(signals, pod, server, settings))
+        stopping = [tasks.create_task(_stop_on_signal(signals, pod, server, settings))]
+        if settings.single_session:
+            stopping.append(tasks.create_task(_stop_after_session(pod, server)))
         try:
             await server.serve(sockets=[listener])
         finally:
-            stopping.cancel()
+            for task in stopping:
+                task.cancel()
             if socket_path:
                 socket_path.unlink(missing_ok=True)
+    status = EXIT_FAILED if settings.single_session and pod.tally.failed else 0
     if pod.session is not None:
         # asyncio would wait for ever for a bot that lets no cancellation pass; the log has it.
-        os._exit(0)
+        os._exit(status)
+    return status
+
+
+async def _stop_after_session(pod: Pod, server: PodServer) -> None:
+    await pod.ended.wait()
+    pod.draining = True
+    # What waits for the session's end is answered within the server's shutdown.
+    server.should_exit = True
 
 
 async def _stop_on_signal(

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +19,8 @@ Bot = Callable[[Any], Awaitable[None]]
 Conduct = Callable[[], Coroutine[Any, Any, Failure | None]]
 Report = Callable[[str, str], None]
 """Takes a session's id and what happened to it; must not block."""
+happened: ContextVar[Callable[[str], None]] = ContextVar("happened")
+"""Within a session: reports what happened to it."""
 
 PATIENCE_S = 1.0
 """How long a bot that was told that its peer is gone may take to end by itself."""
@@ -156,6 +159,8 @@ class Pod:
         self.report: Report = lambda session_id, event: None
         """Called when a session has started, and when it has ended."""
         self.draining = False
+        self.ended = asyncio.Event()
+        """Set once a first session has ended."""
         self.tally = Tally()
         self._bot = bot
         self._max_session_s = max_session_s
@@ -174,6 +179,7 @@ class Pod:
     async def converse(self, arguments: RunnerArguments, start: Start) -> Failure | None:
         """Run the bot with these arguments; what `begin` is given does this at its heart."""
         arguments.session_id = start.session_id
+        happened.set(lambda event: self.report(start.session_id, event))
         # Pipecat's own classes have this attribute only from some later version on.
         vars(arguments)["flow_config"] = start.flow_config
         limits = [each for each in (start.max_session_s, self._max_session_s) if each is not None]
@@ -216,6 +222,7 @@ class Pod:
         if not task.cancelled() and (task.exception() or task.result()):
             self.tally.failed += 1
         self.report(session_id, "session_ended")
+        self.ended.set()
         self._memory.give_back()
 
     async def _put_out(self, session: Session) -> None:

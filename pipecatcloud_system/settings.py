@@ -42,6 +42,8 @@ class Settings:
     """SHUTDOWN_TIMEOUT: seconds a running session may go on after SIGTERM."""
     max_session_s: float | None = None
     """MAX_SESSION_SECONDS: how long bot() may run for one session; None: as long as it likes."""
+    single_session: bool = False
+    """SINGLE_SESSION: the pod ends after its first session, with 0, or 70 if that failed."""
     offer_timeout_s: float = 120.0
     """OFFER_TIMEOUT: seconds that POST /bot with transport type webrtc waits for an offer."""
     ice_servers: tuple[IceServer, ...] = ()
@@ -57,7 +59,8 @@ class Settings:
     whatsapp: WhatsAppKeys | None = None
     """WHATSAPP_TOKEN, WHATSAPP_PHONE_NUMBER_ID, WHATSAPP_APP_SECRET: all three or none count."""
     event_endpoint: str | None = field(default=None, repr=False)
-    """PIPECAT_EVENT_PUBLISHER_ENDPOINT: told when sessions begin and end."""
+    """PIPECAT_EVENT_PUBLISHER_ENDPOINT: told when sessions begin and end; a URL, or unix: and the
+    path of a Unix socket."""
     setup_files: tuple[Path, ...] = ()
     """PIPECAT_SETUP_FILES: Python files that Pipecat runs for each pipeline."""
     image_version: str = "unknown"
@@ -83,6 +86,7 @@ class Settings:
             socket=_socket(given),
             shutdown_timeout_s=_seconds(given, "SHUTDOWN_TIMEOUT", cls.shutdown_timeout_s),
             max_session_s=_limit(given, "MAX_SESSION_SECONDS"),
+            single_session=given.get("SINGLE_SESSION", "").lower() == "true",
             offer_timeout_s=_seconds(given, "OFFER_TIMEOUT", cls.offer_timeout_s),
             ice_servers=_ice_servers(given.get("ICE_SERVERS", "[]")),
             ice_config_url=_url(given, "ICE_CONFIG_URL"),
@@ -90,7 +94,7 @@ class Settings:
             allowed_origins=_origins(given.get("PIPECAT_ALLOWED_ORIGINS", "")),
             session_files_dir=_path(given, "PCC_SESSION_FILES_DIR"),
             whatsapp=_whatsapp(given),
-            event_endpoint=_url(given, "PIPECAT_EVENT_PUBLISHER_ENDPOINT"),
+            event_endpoint=_event_endpoint(given),
             setup_files=_setup_files(given.get("PIPECAT_SETUP_FILES", "")),
             image_version=given.get("IMAGE_VERSION", cls.image_version),
             log_level=_log_level(given.get("PIPECAT_LOG_LEVEL", cls.log_level)),
@@ -164,6 +168,12 @@ def _url(given: Mapping[str, str], name: str) -> str | None:
     if not usable:
         raise ValueError(f"{name} must be a URL that starts with http:// or https://.")
     return text
+
+
+def _event_endpoint(given: Mapping[str, str]) -> str | None:
+    name = "PIPECAT_EVENT_PUBLISHER_ENDPOINT"
+    text = given.get(name, "")
+    return text if text.startswith("unix:/") else _url(given, name)
 
 
 def _path(given: Mapping[str, str], name: str) -> Path | None:

@@ -40,7 +40,7 @@ import pipecat.transports.whatsapp.client
 from services.choice import _MODULES
 for module in _MODULES.values():
     __import__(module)
-bot._load()
+bot.preload()
 assert bot.readyz()["ready"]
 print("served")
 """

@@ -113,6 +113,13 @@ def test_the_pod_knows_no_avatar_and_only_its_main_knows_the_bot(source: Path) -
     assert not _top(source) & forbidden
 
 
+@pytest.mark.parametrize("source", _sources("runtime"), ids=lambda path: path.name)
+def test_the_control_plane_reaches_pods_over_http_alone(source: Path) -> None:
+    assert not _top(source) & ((OURS - {"runtime"}) | {"pipecat"})
+    if source.parent.name == "api":
+        assert not {m for m in _modules(source) if m.startswith("runtime.api.")}
+
+
 def test_training_knows_features_and_controls_and_nobody_knows_training() -> None:
     allowed = {
         "avatar.features",

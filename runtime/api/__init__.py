@@ -1,0 +1,1 @@
+"""The dialects that clients speak, all over the same sessions."""

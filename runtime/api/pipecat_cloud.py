@@ -1,0 +1,203 @@
+"""Pipecat Cloud's public API: start a session, and speak with the pod that holds it."""
+
+import base64
+import binascii
+import json
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Request, WebSocket
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.types import Receive, Scope, Send
+
+from runtime import proxy
+from runtime.access import Caller
+from runtime.agents import Agent
+from runtime.control import Live, StartRequest, Verdict
+from runtime.errors import Refused
+from runtime.plane import Plane
+
+MAX_BODY_BYTES = 1_000_000
+MAX_SOCKET_BODY_BYTES = 4_096
+"""Of a session over a WebSocket, where it travels in the address."""
+WS_REFUSED = {401: 4401, 404: 4404, 429: 4429}
+
+
+class Start(BaseModel):
+    """Body of a start."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    createDailyRoom: bool | None = None
+    """Make a Daily room: the same as transport daily."""
+    dailyRoomProperties: dict[str, Any] | None = None
+    dailyMeetingTokenProperties: dict[str, Any] | None = None
+    enableDefaultIceServers: bool | None = None
+    """Have the reply name the operator's ICE servers."""
+    transport: Literal["webrtc", "daily", "websocket"] | None = None
+    """webrtc unless said otherwise."""
+    body: dict[str, Any] | None = None
+    """For the bot, as args.body: 1 MB at most, 4 KB with a WebSocket."""
+    flow_config: Annotated[str, Field(min_length=1, max_length=MAX_BODY_BYTES)] | None = None
+
+
+class Forward(Response):
+    """The answer of a session's pod, streamed."""
+
+    def __init__(self, live: Live, path: str, prefix: str) -> None:
+        self.background = None
+        self.status_code = 200
+        self._to = (live, path, prefix)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await proxy.forward(*self._to, scope, receive, send)
+
+
+def public_routes(plane: Plane) -> APIRouter:
+    """The routes that a public key opens."""
+    router = APIRouter(prefix="/v1/public", tags=["sessions"])
+    caller = Annotated[Caller, Depends(plane.door.needs("public"))]
+
+    @router.post("/{agent}/start")
+    async def start(agent: str, request: Request, wanted: Start, _: caller) -> JSONResponse:
+        """Start a session; the reply says where it takes place."""
+        deployed = plane.agents.get(agent)
+        body = wanted.body or {}
+        transport = wanted.transport or ("daily" if wanted.createDailyRoom else "webrtc")
+        size = len(json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+        limit = MAX_SOCKET_BODY_BYTES if transport == "websocket" else MAX_BODY_BYTES
+        if size > limit:
+            raise Refused(413, f"body: has {size:,} bytes; {transport} takes {limit:,} at most.")
+        if transport == "websocket":
+            return JSONResponse(_socket_start(plane, deployed, request, body))
+        live = await plane.sessions.start(
+            deployed,
+            StartRequest(
+                transport,
+                body,
+                wanted.flow_config,
+                wanted.dailyRoomProperties,
+                wanted.dailyMeetingTokenProperties,
+            ),
+        )
+        reply: dict[str, Any] = {"sessionId": live.session.id}
+        if live.room is not None:
+            reply |= {"dailyRoom": live.room.url, "dailyToken": live.room.user_token}
+        elif wanted.enableDefaultIceServers:
+            reply["iceConfig"] = {"iceServers": list(plane.settings.ice_servers)}
+        return JSONResponse(reply)
+
+    @router.api_route(
+        "/{agent}/sessions/{session_id}/{path:path}",
+        methods=list(proxy.FORWARDED),
+        operation_id="session_api",
+        response_model=None,
+    )
+    async def session_api(
+        agent: str, session_id: str, path: str, request: Request, _: caller
+    ) -> Forward:
+        """Whatever the session's own pod serves at this path."""
+        prefix = proxy.session_prefix(agent, session_id)
+        raw = request.scope["raw_path"].partition(b"?")[0].decode("latin-1")
+        # As it came, percent signs and all: after the fifth slash of the session's prefix.
+        inner = proxy.checked_path(raw.split("/", 6)[6])
+        return Forward(await plane.sessions.get(agent, session_id), inner, prefix)
+
+    return router
+
+
+def socket_routes(plane: Plane) -> APIRouter:
+    """The WebSockets of sessions whose transport that is."""
+    router = APIRouter(prefix="/ws/generic")
+
+    @router.websocket("")
+    @router.websocket("/{target}")
+    @router.websocket("/{target}/{ticket}")
+    async def generic(websocket: WebSocket, target: str = "", ticket: str = "") -> None:
+        """A session over this socket; its pod is claimed when it connects."""
+        query = websocket.query_params
+        try:
+            name = _target(plane, target or query.get("serviceHost", ""))
+            agent = plane.agents.get(name)
+            scheme, _, given = websocket.headers.get("authorization", "").partition(" ")
+            ticket = ticket or query.get("token", "")
+            if not ticket and scheme.lower() == "bearer":
+                ticket = given.strip()
+            body = query.get("body", "")
+            session_id = _admitted(plane, agent, ticket, body)
+            live = await plane.sessions.claim(agent, session_id, "websocket")
+        except Refused as refused:
+            await _refuse(websocket, refused)
+            return
+        try:
+            sent = f"body={_quoted(body)}" if body else ""
+            await proxy.forward_socket(
+                live, sent, websocket.scope, websocket.receive, websocket.send
+            )
+            live.judge(Verdict("completed", "WS_CONNECTION_CLOSED", "the WebSocket was closed"))
+        except Refused as refused:
+            live.judge(Verdict("agent_error", "HTTP_ERROR", refused.message))
+            await _refuse(websocket, refused)
+        finally:
+            await plane.sessions.finish(live)
+
+    return router
+
+
+def _socket_start(
+    plane: Plane, agent: Agent, request: Request, body: dict[str, Any]
+) -> dict[str, Any]:
+    if not agent.ready:
+        raise Refused(400, f"The agent {agent.name} is not ready: {agent.error}", "PCC-1001")
+    if agent.settings.websocket_auth == "none" and body:
+        raise Refused(400, "body: cannot be given where websocket_auth is none.")
+    if plane.agents.backend(agent.name).claimed >= agent.settings.max_agents:
+        raise Refused(429, "Service maximum agent instances reached", "PCC-AGENT-AT-CAPACITY", 5)
+    base = plane.base_url(request).replace("http", "ws", 1)
+    session_id, ticket = plane.tickets.make(agent.name)
+    reply = {
+        "sessionId": session_id,
+        "wsUrl": f"{base}/ws/generic/{agent.name}.{plane.settings.organization}",
+        "token": ticket,
+    }
+    if body:
+        reply["body"] = base64.b64encode(json.dumps(body).encode()).decode()
+    return reply
+
+
+def _target(plane: Plane, target: str) -> str:
+    """The agent's name in agent.organization."""
+    name, _, organization = target.rpartition(".")
+    if not name or organization != plane.settings.organization:
+        raise Refused(404, f"{target[:80]!r} is no AGENT.{plane.settings.organization}.")
+    return name
+
+
+def _admitted(plane: Plane, agent: Agent, ticket: str, body: str) -> str:
+    """The id of the session that a socket may open."""
+    if len(body) > MAX_SOCKET_BODY_BYTES * 2:
+        raise Refused(413, "The body parameter is too long.")
+    if body:
+        try:
+            text = body.replace(" ", "+").replace("-", "+").replace("_", "/").rstrip("=")
+            json.loads(base64.b64decode(text + "=" * (-len(text) % 4), validate=True))
+        except (binascii.Error, ValueError, RecursionError):
+            raise Refused(400, "The body parameter is not base64 of JSON.") from None
+    if agent.settings.websocket_auth != "none":
+        return plane.tickets.read(agent.name, ticket)
+    if body:
+        raise Refused(400, "A body cannot be given where websocket_auth is none.")
+    return plane.tickets.make(agent.name)[0]
+
+
+def _quoted(text: str) -> str:
+    from urllib.parse import quote
+
+    return quote(text.replace(" ", "+"), safe="")
+
+
+async def _refuse(websocket: WebSocket, refused: Refused) -> None:
+    """Answer the handshake with the error, as HTTP."""
+    await websocket.send_denial_response(
+        JSONResponse(refused.body, refused.status, refused.headers)
+    )

@@ -1,0 +1,532 @@
+"""Sessions from start to end: a pod for each, what becomes of it, and what is told of it."""
+
+import asyncio
+import contextlib
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import aiohttp
+import psutil
+from loguru import logger
+
+from runtime import records
+from runtime.agents import Agent, Agents
+from runtime.errors import Refused
+from runtime.local_pods import LocalPods
+from runtime.pods import NoCapacity, Pod, PodEvent, Unavailable
+from runtime.records import Records, Sample
+from runtime.rooms import DailyRooms, Room
+from runtime.sessions import FAILURES, EndState, Session, Transport
+from runtime.store import Change, Store, StoreFull
+from runtime.tasks import Tasks
+from runtime.webhooks import Kind, Webhooks
+
+START_TIMEOUT_S = 60.0
+"""From the claim of a pod to its being ready."""
+TAKE_TIMEOUT_S = 10.0
+"""For a pod to take its session."""
+GRACE_S = 10.0
+"""For a pod to end its session when it is asked to."""
+OVERTIME_S = 15.0
+"""After its limit a session is ended from here; its pod should have."""
+SAMPLE_EVERY_S = 5.0
+FULL_RETRY_S = 5.0
+MAX_REPLY_BYTES = 64_000
+POD_CONNECTIONS = 64
+"""To one pod at once; a page takes a handful."""
+
+
+@dataclass(frozen=True)
+class StartRequest:
+    """What a client asks for."""
+
+    transport: Transport
+    body: dict[str, Any] = field(default_factory=dict)
+    flow_config: str | None = None
+    room: dict[str, Any] | None = None
+    """Properties of the Daily room."""
+    token: dict[str, Any] | None = None
+    """Properties of the user's token for it."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a session ended, as far as is known before its pod has."""
+
+    end_state: EndState
+    completion: str | None
+    reason: str
+
+
+class Live:
+    """A session that runs."""
+
+    def __init__(self, session: Session, pod: Pod) -> None:
+        self.session = session
+        self.pod = pod
+        self.started = asyncio.Event()
+        """Set once the pod has taken it; requests wait for it."""
+        self.verdict: Verdict | None = None
+        self.room: Room | None = None
+        self.offered = False
+        """Whether a browser's offer has been forwarded."""
+        self.over = asyncio.Event()
+        self.conversation: asyncio.Task[None] | None = None
+        """The request that lasts as long as the session."""
+        self.limit: asyncio.TimerHandle | None = None
+        self.used: tuple[float, float] | None = None
+        """When it was last measured, and the CPU seconds it had used by then."""
+        self._client: aiohttp.ClientSession | None = None
+
+    @property
+    def client(self) -> aiohttp.ClientSession:
+        """Speaks HTTP with the pod."""
+        if self._client is None:
+            path = self.pod.control_url.removeprefix("unix:")
+            self._client = aiohttp.ClientSession(
+                connector=aiohttp.UnixConnector(path, limit=POD_CONNECTIONS),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=5.0),
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._client
+
+    def judge(self, verdict: Verdict) -> None:
+        """Note how the session ended; the first to know is right."""
+        if self.verdict is None:
+            self.verdict = verdict
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        if self.limit is not None:
+            self.limit.cancel()
+        if self._client is not None:
+            await self._client.close()
+
+
+class Sessions:
+    """All sessions of this control plane."""
+
+    def __init__(self, store: Store, agents: Agents, webhooks: Webhooks, rooms: DailyRooms) -> None:
+        self.records = Records(store)
+        self._store = store
+        self._agents = agents
+        self._webhooks = webhooks
+        self._rooms = rooms
+        self._live: dict[str, Live] = {}
+        self._tasks = Tasks()
+        self._ending = Tasks()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Take over what runs, and look after sessions within this context."""
+        await self._agents.start(self._watch_pods)
+        await self._adopt()
+        self._tasks.spawn(self._sample())
+        try:
+            yield
+        finally:
+            await self._ending.settle(FULL_RETRY_S)
+            await self._ending.cancel()
+            await self._tasks.cancel()
+            for live in self._live.values():
+                await live.close()
+
+    @property
+    def live(self) -> list[Live]:
+        """The sessions that run, the oldest first."""
+        return sorted(self._live.values(), key=lambda each: each.session.created_s)
+
+    def find(self, session_id: str) -> Live | None:
+        """A session that runs."""
+        return self._live.get(session_id)
+
+    async def get(self, agent: str, session_id: str) -> Live:
+        """A session of an agent that runs.
+
+        Raises:
+            Refused: it has ended (410), or there never was one (404).
+        """
+        live = self._live.get(session_id)
+        if live is not None and live.session.agent == agent:
+            return live
+        session = await self.records.session(session_id)
+        if session is None or session.agent != agent:
+            raise Refused(404, f"{agent} has no session of this id.", "404")
+        if session.ended_s is None:
+            raise Refused(503, "The session is about to end.", "SESSION_ENDING", 1)
+        ended_s = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(session.ended_s))
+        raise Refused(410, f"The session ended at {ended_s}: {session.reason}.", "SESSION_ENDED")
+
+    # --- starting ----------------------------------------------------------------------------
+
+    async def start(self, agent: Agent, request: StartRequest) -> Live:
+        """Start a session over WebRTC or in a Daily room; the pod has taken it on return.
+
+        Raises:
+            Refused: there is no room, or it failed; nothing is left of it then.
+        """
+        live = await self.claim(agent, str(uuid.uuid4()), request.transport, request)
+        headers = {
+            "content-type": "application/json",
+            "x-daily-session-id": live.session.id,
+            "x-pcc-max-session-seconds": f"{live.session.limit_s:g}",
+        }
+        if live.room is not None:
+            headers["x-daily-room-url"] = live.room.url
+            headers["x-daily-room-token"] = live.room.bot_token
+        else:
+            headers["x-daily-transport-type"] = "webrtc"
+        body: dict[str, Any] = request.body
+        if request.flow_config is not None:
+            headers["x-pcc-start-envelope"] = "1"
+            body = {"body": body, "flow_config": request.flow_config}
+        content = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        live.conversation = self._tasks.spawn(self._converse(live, headers, content))
+        await self._taken(live, live.conversation)
+        return live
+
+    async def claim(
+        self,
+        agent: Agent,
+        session_id: str,
+        transport: Transport,
+        request: StartRequest | None = None,
+    ) -> Live:
+        """A pod for a new session, which is recorded once there is one.
+
+        Raises:
+            Refused: there is none to be had, or the session's id has been used before.
+        """
+        if not agent.ready:
+            raise Refused(
+                400,
+                f"The agent {agent.name} is not ready: {agent.error or 'it is being deployed'}",
+                "PCC-1001",
+            )
+        if self._store.full:
+            # Asked once more, in case there is room again.
+            await self._store.write(("DELETE FROM properties WHERE 0", ()))
+        backend = self._agents.backend(agent.name)
+        created_s = time.time()
+        loop = asyncio.get_running_loop()
+        try:
+            pod = await backend.claim(session_id, loop.time() + START_TIMEOUT_S)
+        except NoCapacity as error:
+            raise Refused(429, str(error), "PCC-AGENT-AT-CAPACITY", error.retry_after_s) from None
+        except Unavailable as error:
+            raise Refused(503, str(error), "PCC-1001", error.retry_after_s) from None
+        room = None
+        try:
+            if request is not None and transport == "daily":
+                room = await self._rooms.create(
+                    agent.settings.max_session_s, request.room, request.token
+                )
+            session = Session(
+                session_id,
+                agent.name,
+                agent.id,
+                pod.deployment_id,
+                pod.id,
+                transport,
+                pod.cold,
+                float(agent.settings.max_session_s),
+                created_s,
+                time.time(),
+            )
+            await self._store.write(
+                records.insert(session), *self._webhooks.message("session.created", session)
+            )
+        except BaseException:
+            self._tasks.spawn(self._undo(backend, pod, room))
+            raise
+        live = self._live[session_id] = Live(session, pod)
+        live.room = room
+        self._limit(live)
+        if pod.id not in {each.id for each in (await backend.list()).pods}:
+            # It ended before anybody would have known whose it was.
+            reason = "the pod ended before its session began"
+            await self._end(live, PodEvent("gone", pod, reason, failed=True), time.time())
+        return live
+
+    async def _undo(self, backend: LocalPods, pod: Pod, room: Room | None) -> None:
+        if room is not None:
+            await self._rooms.delete(room.name)
+        await backend.release(pod.id, 0.0)
+
+    async def _taken(self, live: Live, conversation: "asyncio.Task[None]") -> None:
+        """Wait until the pod has taken a session.
+
+        Raises:
+            Refused: it will not, or does not in time; the session has been ended.
+        """
+        started = asyncio.create_task(live.started.wait())
+        over = asyncio.create_task(live.over.wait())
+        waits = {started, over, conversation}
+        try:
+            await asyncio.wait(waits, timeout=TAKE_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            started.cancel()
+            over.cancel()
+        if live.started.is_set():
+            return
+        verdict = live.verdict
+        if verdict is not None and verdict.end_state == "completed":
+            # Over before its start was told of.
+            self.on_event(live.session.id, "session_started")
+            return
+        if verdict is None:
+            live.judge(Verdict("agent_start_timeout", None, "the pod did not take the session"))
+        await self._release(live, 0.0)
+        reason = live.verdict.reason if live.verdict else "the pod ended"
+        raise Refused(502, f"The session could not be started: {reason}", "500")
+
+    async def _converse(self, live: Live, headers: dict[str, str], content: bytes) -> None:
+        """The request that lasts as long as the session; its connection's end is not its end."""
+        try:
+            async with live.client.post(
+                "http://localhost/bot", data=content, headers=headers
+            ) as response:
+                text = await response.content.read(MAX_REPLY_BYTES)
+        except (aiohttp.ClientError, OSError) as error:
+            logger.info("{}: the pod's connection ended ({})", live.session.id, error)
+            return
+        if response.status == 200:
+            live.judge(Verdict("completed", "HTTP_COMPLETED", "the bot ended the session"))
+        else:
+            told = _told(text)
+            unheard = live.session.transport == "webrtc" and not live.offered
+            state: EndState = "agent_start_timeout" if unheard else "agent_error"
+            live.judge(Verdict(state, "HTTP_ERROR", told or f"the pod answered {response.status}"))
+        self._tasks.spawn(self._release(live, GRACE_S))
+
+    # --- while it runs -----------------------------------------------------------------------
+
+    def on_event(self, session_id: str, event: str) -> None:
+        """A pod tells what happened to its session."""
+        live = self._live.get(session_id)
+        if live is None:
+            return
+        now_s, before = time.time(), live.session
+        if event == "session_started":
+            live.started.set()
+            live.session = before.with_start(now_s)
+            kind = self._webhooks.message("session.started", live.session)
+        elif event == "session_first_frame":
+            live.session = before.with_first_frame(now_s)
+            kind = self._webhooks.message("session.first_frame", live.session)
+        else:
+            return
+        if live.session is not before:
+            self._tasks.spawn(self._save(live, kind))
+
+    async def stop(self, live: Live, reason: str = "stopped by its operator") -> None:
+        """End a session, and wait until it has ended."""
+        live.judge(Verdict("terminated", None, reason))
+        await self._release(live, GRACE_S)
+        await live.over.wait()
+
+    async def finish(self, live: Live) -> None:
+        """Have the pod of a session that is over end."""
+        live.judge(Verdict("completed", None, "the session is over"))
+        self._tasks.spawn(self._release(live, GRACE_S))
+
+    def _limit(self, live: Live) -> None:
+        left_s = live.session.created_s + live.session.limit_s - time.time()
+        live.limit = asyncio.get_running_loop().call_later(
+            max(0.0, left_s + OVERTIME_S), self._overdue, live
+        )
+
+    def _overdue(self, live: Live) -> None:
+        live.judge(Verdict("completed", None, "it has lasted as long as it may"))
+        self._tasks.spawn(self._release(live, GRACE_S))
+
+    async def _release(self, live: Live, grace_s: float) -> None:
+        await self._agents.backend(live.session.agent).release(live.pod.id, grace_s)
+
+    async def _save(self, live: Live, more: list[Change]) -> None:
+        """Record a change of a running session, when there is room for it."""
+        while not live.over.is_set():
+            try:
+                await self._store.write(records.update(live.session), *more)
+                return
+            except StoreFull:
+                await asyncio.sleep(FULL_RETRY_S)
+
+    async def _sample(self) -> None:
+        """Measure what pods use, every few seconds."""
+        while True:
+            await asyncio.sleep(SAMPLE_EVERY_S)
+            lives = [live for live in self.live if live.pod.process_id]
+            samples = await asyncio.to_thread(_measured, lives)
+            now_s = time.time()
+            for live in lives:
+                live.session = live.session.with_life(now_s)
+            with contextlib.suppress(StoreFull):
+                await self.records.add_samples(samples)
+
+    # --- ending ------------------------------------------------------------------------------
+
+    def _watch_pods(self, agent: str, backend: LocalPods) -> None:
+        self._tasks.spawn(self._watch(agent, backend))
+
+    async def _watch(self, agent: str, backend: LocalPods) -> None:
+        """End sessions whose pods are gone."""
+        async for event in backend.watch("0"):
+            if event.kind == "gone" and event.pod is not None:
+                await self._gone(event.pod, event)
+            elif event.kind == "resync":
+                snapshot = await backend.list()
+                there = {pod.session_id for pod in snapshot.pods}
+                for live in self.live:
+                    if live.session.agent == agent and live.session.id not in there:
+                        await self._gone(live.pod, event)
+
+    async def _gone(self, pod: Pod, event: PodEvent) -> None:
+        live = self._live.get(pod.session_id or "")
+        if live is None:
+            return
+        if live.conversation is not None:
+            # The answer of a pod that ended in good order may not have been read yet.
+            await asyncio.wait({live.conversation}, timeout=1.0)
+        await self._end(live, event, time.time())
+
+    async def _end(self, live: Live, event: PodEvent, ended_s: float) -> None:
+        if event.failed:
+            live.judge(Verdict("agent_error", None, event.reason))
+        elif event.reason == "ended by itself":
+            live.judge(Verdict("completed", None, event.reason))
+        else:
+            live.judge(Verdict("unknown", None, event.reason))
+        assert live.verdict is not None
+        verdict = live.verdict
+        live.session = live.session.with_end(
+            ended_s, verdict.end_state, verdict.completion, verdict.reason
+        )
+        self._live.pop(live.session.id, None)
+        live.over.set()
+        await live.close()
+        if live.room is not None:
+            self._tasks.spawn(self._rooms.delete(live.room.name))
+        logger.info("{}: session ended: {}", live.session.id, verdict.reason)
+        self._ending.spawn(self._record_end(live.session))
+
+    async def _record_end(self, session: Session) -> None:
+        failed = session.end_state in FAILURES
+        kind: Kind = "session.failed" if failed else "session.ended"
+        while True:
+            try:
+                # A session that has an end in the store keeps it, and nothing is told twice.
+                if not (await self._has_end(session.id)):
+                    await self._store.write(
+                        *self._webhooks.message(kind, session), records.update(session)
+                    )
+                return
+            except StoreFull:
+                await asyncio.sleep(FULL_RETRY_S)
+
+    async def _has_end(self, session_id: str) -> bool:
+        recorded = await self.records.session(session_id)
+        return recorded is None or recorded.ended
+
+    # --- after a restart ---------------------------------------------------------------------
+
+    async def _adopt(self) -> None:
+        """Go on with the sessions whose pods live; end, in the books, those whose pods do not."""
+        claimed: dict[str, tuple[str, Pod]] = {}
+        for name, backend in self._agents.backends.items():
+            for pod in (await backend.list()).pods:
+                if pod.session_id is not None:
+                    claimed[pod.session_id] = (name, pod)
+        for session in await self.records.unended():
+            found = claimed.pop(session.id, None)
+            if found is None:
+                ended = session.with_end(
+                    session.alive_s, "unknown", None, "its pod ended while no control plane ran"
+                )
+                await self._record_end(ended)
+                continue
+            live = self._live[session.id] = Live(session, found[1])
+            self._limit(live)
+            if session.started_s is None:
+                # Its client was never answered.
+                live.judge(Verdict("ended_before_agent_start", None, "its start was cut off"))
+                self._tasks.spawn(self._release(live, 0.0))
+            else:
+                live.started.set()
+                live.offered = True
+        for session_id, (name, pod) in claimed.items():
+            await self._adopt_orphan(session_id, name, pod)
+        if self._live:
+            logger.info("{} running sessions taken over", len(self._live))
+
+    async def _adopt_orphan(self, session_id: str, name: str, pod: Pod) -> None:
+        """A pod of a session that the store does not know: kept if it talks, else ended."""
+        now_s = time.time()
+        agent = self._agents.find(name)
+        limit_s = float(agent.settings.max_session_s) if agent else 7200.0
+        session = Session(
+            *(session_id, name, agent.id if agent else "", pod.deployment_id, pod.id),
+            *("webrtc", pod.cold, limit_s, now_s, now_s),
+        )
+        live = Live(session, pod)
+        if not await _holds_session(live):
+            await live.close()
+            self._tasks.spawn(self._agents.backend(name).release(pod.id, 0.0))
+            return
+        live.session = replace(session, started_s=now_s)
+        live.started.set()
+        live.offered = True
+        self._live[session_id] = live
+        self._limit(live)
+        await self._store.write(
+            records.insert(live.session), *self._webhooks.message("session.created", live.session)
+        )
+
+
+def _told(text: bytes) -> str:
+    """The error that a pod's answer tells."""
+    with contextlib.suppress(ValueError):
+        reply = json.loads(text)
+        if isinstance(reply, dict):
+            return str(reply.get("error", ""))[:300]
+    return ""
+
+
+def _measured(lives: list[Live]) -> list[Sample]:
+    """What pods, with the processes that they have started, use now."""
+    samples = []
+    now_s = time.time()
+    for live in lives:
+        try:
+            process = psutil.Process(live.pod.process_id)
+            cpu_s, memory = 0.0, 0
+            for each in (process, *process.children(recursive=True)):
+                with contextlib.suppress(psutil.Error):
+                    times = each.cpu_times()
+                    cpu_s += times.user + times.system
+                    memory += each.memory_info().rss
+        except psutil.Error:
+            continue
+        before, live.used = live.used, (now_s, cpu_s)
+        if before is not None:
+            took_s, used_s = max(now_s - before[0], 0.001), max(0.0, cpu_s - before[1])
+            samples.append(Sample(live.session.id, now_s, round(used_s / took_s * 1000), memory))
+    return samples
+
+
+async def _holds_session(live: Live) -> bool:
+    """Whether a pod has a session, as its figures tell."""
+    with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
+        async with (
+            asyncio.timeout(5.0),
+            live.client.get("http://localhost/metrics") as response,
+        ):
+            text = (await response.content.read(MAX_REPLY_BYTES * 16)).decode(errors="replace")
+            return "\nmouthpiece_pod_session_active 1.0" in text
+    return False
