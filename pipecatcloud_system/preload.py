@@ -164,6 +164,7 @@ class Parent:
         self._part(selector)
         controller.settimeout(5.0)
         self._controller, self._heard = controller, b""
+        self._retiring = False
         selector.register(controller, selectors.EVENT_READ, lambda: self._hear(selector))
         self._tell({"event": "ready"})
         untold, self._untold = self._untold, []

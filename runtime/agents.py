@@ -12,6 +12,7 @@ from typing import Any
 
 from loguru import logger
 
+from runtime.cgroups import ControlGroups
 from runtime.errors import Refused
 from runtime.local_pods import Lines, LocalPods
 from runtime.pods import PodSpec, Unavailable
@@ -110,6 +111,8 @@ class Agents:
         self._lines = lines
         self._agents: dict[str, Agent] = {}
         self._pods: dict[str, _Pods] = {}
+        self._groups = ControlGroups()
+        self._watched: Callable[[str, LocalPods], None] = lambda name, pods: None
 
     async def start(self, watched: Callable[[str, LocalPods], None]) -> None:
         """Take over the pods that live, and have deployed agents run.
@@ -264,6 +267,7 @@ class Agents:
                 name,
                 self._run,
                 events_socket=self._run / "events",
+                groups=self._groups,
                 lines=self._lines(name),
             )
             self._pods[name] = _Pods(backend)

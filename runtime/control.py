@@ -11,15 +11,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiohttp
-import psutil
 from loguru import logger
 
 from runtime import records
 from runtime.agents import Agent, Agents
 from runtime.errors import Refused
 from runtime.local_pods import LocalPods
+from runtime.meter import Meter
 from runtime.pods import NoCapacity, Pod, PodEvent, Unavailable
-from runtime.records import Records, Sample
+from runtime.records import Records
 from runtime.rooms import DailyRooms, Room
 from runtime.sessions import FAILURES, EndState, Session, Transport
 from runtime.store import Change, Store, StoreFull
@@ -37,6 +37,7 @@ OVERTIME_S = 15.0
 SAMPLE_EVERY_S = 5.0
 FULL_RETRY_S = 5.0
 MAX_REPLY_BYTES = 64_000
+USED = "The token has been used; start a new session."
 POD_CONNECTIONS = 64
 """To one pod at once; a page takes a handful."""
 
@@ -79,8 +80,6 @@ class Live:
         self.conversation: asyncio.Task[None] | None = None
         """The request that lasts as long as the session."""
         self.limit: asyncio.TimerHandle | None = None
-        self.used: tuple[float, float] | None = None
-        """When it was last measured, and the CPU seconds it had used by then."""
         self._client: aiohttp.ClientSession | None = None
 
     @property
@@ -119,6 +118,8 @@ class Sessions:
         self._webhooks = webhooks
         self._rooms = rooms
         self._live: dict[str, Live] = {}
+        self._claiming: set[str] = set()
+        self._meter = Meter()
         self._tasks = Tasks()
         self._ending = Tasks()
 
@@ -171,7 +172,7 @@ class Sessions:
         Raises:
             Refused: there is no room, or it failed; nothing is left of it then.
         """
-        live = await self.claim(agent, str(uuid.uuid4()), request.transport, request)
+        live = await self._claim(agent, str(uuid.uuid4()), request.transport, request)
         headers = {
             "content-type": "application/json",
             "x-daily-session-id": live.session.id,
@@ -191,7 +192,23 @@ class Sessions:
         await self._taken(live, live.conversation)
         return live
 
-    async def claim(
+    async def claim_once(self, agent: Agent, session_id: str, transport: Transport) -> Live:
+        """A pod for a session whose id a client brings, who may bring it more than once.
+
+        Raises:
+            Refused: there is none to be had, or the session's id has been used before.
+        """
+        if session_id in self._claiming:
+            raise Refused(401, USED)
+        self._claiming.add(session_id)
+        try:
+            if await self.records.session(session_id) is not None:
+                raise Refused(401, USED)
+            return await self._claim(agent, session_id, transport)
+        finally:
+            self._claiming.discard(session_id)
+
+    async def _claim(
         self,
         agent: Agent,
         session_id: str,
@@ -201,7 +218,7 @@ class Sessions:
         """A pod for a new session, which is recorded once there is one.
 
         Raises:
-            Refused: there is none to be had, or the session's id has been used before.
+            Refused: there is none to be had.
         """
         if not agent.ready:
             raise Refused(
@@ -209,9 +226,6 @@ class Sessions:
                 f"The agent {agent.name} is not ready: {agent.error or 'it is being deployed'}",
                 "PCC-1001",
             )
-        if self._store.full:
-            # Asked once more, in case there is room again.
-            await self._store.write(("DELETE FROM properties WHERE 0", ()))
         backend = self._agents.backend(agent.name)
         created_s = time.time()
         loop = asyncio.get_running_loop()
@@ -331,6 +345,10 @@ class Sessions:
         await self._release(live, GRACE_S)
         await live.over.wait()
 
+    async def stop_all(self, reason: str) -> None:
+        """End every session."""
+        await asyncio.gather(*(self.stop(live, reason) for live in self.live))
+
     async def finish(self, live: Live) -> None:
         """Have the pod of a session that is over end."""
         live.judge(Verdict("completed", None, "the session is over"))
@@ -363,7 +381,8 @@ class Sessions:
         while True:
             await asyncio.sleep(SAMPLE_EVERY_S)
             lives = [live for live in self.live if live.pod.process_id]
-            samples = await asyncio.to_thread(_measured, lives)
+            pods = {live.session.id: live.pod.process_id or 0 for live in lives}
+            samples = await asyncio.to_thread(self._meter.read, pods)
             now_s = time.time()
             for live in lives:
                 live.session = live.session.with_life(now_s)
@@ -379,22 +398,24 @@ class Sessions:
         """End sessions whose pods are gone."""
         async for event in backend.watch("0"):
             if event.kind == "gone" and event.pod is not None:
-                await self._gone(event.pod, event)
+                self._tasks.spawn(self._gone(event.pod, event))
             elif event.kind == "resync":
                 snapshot = await backend.list()
                 there = {pod.session_id for pod in snapshot.pods}
                 for live in self.live:
                     if live.session.agent == agent and live.session.id not in there:
-                        await self._gone(live.pod, event)
+                        self._tasks.spawn(self._gone(live.pod, event))
 
     async def _gone(self, pod: Pod, event: PodEvent) -> None:
+        ended_s = time.time()
         live = self._live.get(pod.session_id or "")
-        if live is None:
+        if live is None or live.pod.id != pod.id:
             return
         if live.conversation is not None:
             # The answer of a pod that ended in good order may not have been read yet.
             await asyncio.wait({live.conversation}, timeout=1.0)
-        await self._end(live, event, time.time())
+        if not live.over.is_set():
+            await self._end(live, event, ended_s)
 
     async def _end(self, live: Live, event: PodEvent, ended_s: float) -> None:
         if event.failed:
@@ -496,28 +517,6 @@ def _told(text: bytes) -> str:
         if isinstance(reply, dict):
             return str(reply.get("error", ""))[:300]
     return ""
-
-
-def _measured(lives: list[Live]) -> list[Sample]:
-    """What pods, with the processes that they have started, use now."""
-    samples = []
-    now_s = time.time()
-    for live in lives:
-        try:
-            process = psutil.Process(live.pod.process_id)
-            cpu_s, memory = 0.0, 0
-            for each in (process, *process.children(recursive=True)):
-                with contextlib.suppress(psutil.Error):
-                    times = each.cpu_times()
-                    cpu_s += times.user + times.system
-                    memory += each.memory_info().rss
-        except psutil.Error:
-            continue
-        before, live.used = live.used, (now_s, cpu_s)
-        if before is not None:
-            took_s, used_s = max(now_s - before[0], 0.001), max(0.0, cpu_s - before[1])
-            samples.append(Sample(live.session.id, now_s, round(used_s / took_s * 1000), memory))
-    return samples
 
 
 async def _holds_session(live: Live) -> bool:

@@ -113,6 +113,49 @@ def last_words(output: Path) -> str:
     return (lines[-1] if lines else "it said nothing")[-MAX_TOLD_CHARS:]
 
 
+class Launchers:
+    """The deployments of one agent that are loaded."""
+
+    def __init__(self, run: Path) -> None:
+        self._run = run
+        self._of: dict[str, Launcher] = {}
+        self._loading = asyncio.Lock()
+
+    async def load(self, spec: PodSpec) -> Launcher:
+        """A deployment's launcher, which takes seconds to make where there is none.
+
+        Raises:
+            Unavailable: the deployment's bot.py cannot be loaded; the message says why.
+        """
+        async with self._loading:
+            launcher = self._of.get(spec.deployment_id)
+            if launcher is None or not launcher.alive:
+                launcher = self._of[spec.deployment_id] = await launcher_of(spec, self._run)
+        return launcher
+
+    async def known(self, deployment_id: str) -> Launcher | None:
+        """A deployment's launcher, if it is there: one of an earlier control plane too."""
+        if deployment_id not in self._of:
+            with contextlib.suppress(OSError):
+                parent = await Parent.met(parent_socket(self._run, deployment_id))
+                self._of.setdefault(deployment_id, parent)
+        return self._of.get(deployment_id)
+
+    def unused(self, used: set[str]) -> list[Launcher]:
+        """Those of other deployments than these, which are forgotten with this."""
+        return [self._of.pop(each) for each in set(self._of) - used]
+
+    async def leave(self) -> None:
+        """Leave all to whoever comes after."""
+        for launcher in self._of.values():
+            await launcher.leave()
+
+    async def stop(self) -> None:
+        """Have all end once their last pods have."""
+        for launcher in self.unused(set()):
+            await launcher.stop()
+
+
 class Parent:
     """A connection to a deployment's warm parent, which forks its pods."""
 

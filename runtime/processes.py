@@ -85,6 +85,10 @@ def signal_group(pid: int, name: str | None, number: signal.Signals) -> None:
     """
     if name is not None and incarnation(pid) != name:
         return
-    # Not its leader: it has not got that far, or ended before it was one.
-    with contextlib.suppress(ProcessLookupError, PermissionError):
+    try:
         os.killpg(pid, number)
+    except (ProcessLookupError, PermissionError):
+        if name is not None:
+            # It has not got as far as to lead a group.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)

@@ -46,6 +46,7 @@ GRACE_S = 10.0
 """For running sessions at an end that takes them along."""
 CLOSE_TIMEOUT_S = 5
 MAX_HEAD_BYTES = 64 * 1024
+KEYS_EVERY_S = 2.0
 VERSION = "0.1.0"
 MAX_PATH_CHARS = 200
 
@@ -105,15 +106,17 @@ class Server:
         )
         listener = _bound(settings.host, settings.port)
         events = await self._event_server(sessions)
+        current = asyncio.create_task(_keep_current(keys))
         try:
             async with webhooks.running(), sessions.running():
                 await self._serve(plane, listener)
+                if self._end_pods:
+                    await sessions.stop_all("the control plane was stopped")
                 await agents.stop(self._end_pods, GRACE_S)
-                # What became of sessions that have just ended is still to be written down.
-                await asyncio.sleep(0.1)
         finally:
             events.should_exit = True
             await self._events_served
+            current.cancel()
             await tasks.settle(CLOSE_TIMEOUT_S)
             store.close()
 
@@ -358,6 +361,13 @@ def _locked(path: Path) -> int:
             f"Another control plane uses {path.parent}; stop it, or set RUNTIME_DATA."
         ) from None
     return descriptor
+
+
+async def _keep_current(keys: Keys) -> None:
+    """Learn of keys that were made or revoked on the command line."""
+    while True:
+        await asyncio.sleep(KEYS_EVERY_S)
+        await keys.load()
 
 
 async def _keep_lines(records: Records, agent: str, pod: Pod, lines: list[LogLine]) -> None:

@@ -59,9 +59,12 @@ def public_routes(plane: Plane) -> APIRouter:
     caller = Annotated[Caller, Depends(plane.door.needs("public"))]
 
     @router.post("/{agent}/start")
-    async def start(agent: str, request: Request, wanted: Start, _: caller) -> JSONResponse:
+    async def start(
+        agent: str, request: Request, _: caller, wanted: Start | None = None
+    ) -> JSONResponse:
         """Start a session; the reply says where it takes place."""
         deployed = plane.agents.get(agent)
+        wanted = wanted or Start()
         body = wanted.body or {}
         transport = wanted.transport or ("daily" if wanted.createDailyRoom else "webrtc")
         size = len(json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass"))
@@ -125,7 +128,7 @@ def socket_routes(plane: Plane) -> APIRouter:
                 ticket = given.strip()
             body = query.get("body", "")
             session_id = _admitted(plane, agent, ticket, body)
-            live = await plane.sessions.claim(agent, session_id, "websocket")
+            live = await plane.sessions.claim_once(agent, session_id, "websocket")
         except Refused as refused:
             await _refuse(websocket, refused)
             return
