@@ -78,6 +78,7 @@ class LocalPods:
         self._launchers = Launchers(run)
         self._processes: set[LocalProcess] = set()
         self._tasks = Tasks()
+        self._ending = Tasks()
         self._events = PodEvents()
         self._disturbed = asyncio.Event()
         self._failures = 0
@@ -167,6 +168,7 @@ class LocalPods:
     async def leave(self) -> None:
         """Stop tending; the pods go on, for a control plane that comes after."""
         await self._tasks.cancel()
+        await self._ending.cancel()
         for process in self._processes:
             if process.watch is not None:
                 process.watch.stop()
@@ -176,11 +178,8 @@ class LocalPods:
         """End every pod, and the parents."""
         self._tending.cancel()
         await asyncio.gather(*(each.end(grace_s) for each in list(self._processes)))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GRACE_S):
-                while self._processes:
-                    # Their ends are still being told.
-                    await asyncio.sleep(0.01)
+        # Their ends are still being told.
+        await self._ending.settle(GRACE_S)
         await self._launchers.stop()
         await self.leave()
 
@@ -288,7 +287,7 @@ class LocalPods:
 
     def _watched(self, process: LocalProcess) -> ProcessWatch:
         def ended() -> None:
-            self._tasks.spawn(self._over(process))
+            self._ending.spawn(self._over(process))
 
         return ProcessWatch(process.pid, ended)
 

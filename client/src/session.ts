@@ -135,7 +135,7 @@ export class Session {
     const connected = new Promise<void>((resolve, reject) => {
       deadline = window.setTimeout(() => reject(new ConnectionTimeout()), CONNECT_WITHIN_MS);
       client.once("connected", resolve);
-      client.connect().catch(reject);
+      this.reach(client, resume).catch(reject);
     });
     try {
       await Promise.race([connected, givenUp]);
@@ -148,6 +148,17 @@ export class Session {
     client.on("disconnected", () => void this.endedByAgent());
   }
 
+  /** Connects; where a control plane holds the agents, it starts a session first. */
+  private async reach(client: PipecatClient, resume: string | null): Promise<void> {
+    const { startUrl: endpoint, headers } = this.server;
+    if (endpoint === null || resume !== null) {
+      await client.connect();
+      return;
+    }
+    const requestData = { transport: "webrtc", enableDefaultIceServers: true };
+    await client.startBotAndConnect({ endpoint, headers, requestData });
+  }
+
   private optionsFor(transport: PageTransport): PipecatClientOptions {
     return {
       transport,
@@ -155,6 +166,7 @@ export class Session {
       enableCam: false,
       disconnectOnBotDisconnect: false,
       callbacks: {
+        onBotStarted: (reply) => this.server.started(reply),
         onTrackStarted: (track) => this.trackStarted(track),
         onBotOutput: this.events.agentSaid,
         onBotStartedSpeaking: () => this.events.agentSpeaking(true),
