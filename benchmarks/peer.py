@@ -13,7 +13,7 @@ import argparse
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -46,13 +46,18 @@ class Peer:
     Args:
         url: the pod's address, for example http://127.0.0.1:8080.
         pictures: keep mouth crops (off for long runs that only need the session).
+        headers: sent with every request.
     """
 
-    def __init__(self, url: str, *, pictures: bool = True) -> None:
+    def __init__(
+        self, url: str, *, pictures: bool = True, headers: Mapping[str, str] | None = None
+    ) -> None:
         self._url = url.rstrip("/")
         self._reception = Reception(pictures)
         # A new connection for each request: the pod may just be closing an idle one.
-        self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(force_close=True), headers=headers
+        )
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._channel = self._connection.createDataChannel("chat", ordered=True)
         self._connected = asyncio.Event()

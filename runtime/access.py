@@ -19,11 +19,20 @@ COOKIE = "mouthpiece_dashboard"
 COOKIE_LASTS_S = 12 * 3600.0
 MAX_VISITS = 100
 """Dashboards open at once."""
-Access = Literal["anyone", "public", "private"]
+Access = Literal["public", "private"]
 """`public` takes any key, `private` a private one; both the dashboard's cookie."""
 
-_bearer = HTTPBearer(auto_error=False, description="A public (pk_…) or private (pcc_pat_…) key")
-Given = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+_any_key = HTTPBearer(
+    scheme_name="public",
+    description="A public key (pk_…), or a private one",
+    auto_error=False,
+)
+_private_key = HTTPBearer(
+    scheme_name="private", description="A private key (pcc_pat_…)", auto_error=False
+)
+# /openapi.json tells by these, route by route, who may call it; the check itself is Door's.
+AnyKey = Annotated[HTTPAuthorizationCredentials | None, Depends(_any_key)]
+PrivateKey = Annotated[HTTPAuthorizationCredentials | None, Depends(_private_key)]
 
 
 @dataclass(frozen=True)
@@ -47,10 +56,13 @@ class Door:
     def needs(self, access: Access) -> Callable[..., Awaitable[Caller]]:
         """A dependency of routes that only some may call."""
 
-        async def checked(request: Request, _: Given) -> Caller:
-            return self.check(request, access)
+        async def any_key(request: Request, _: AnyKey) -> Caller:
+            return self.check(request, "public")
 
-        return checked
+        async def private_key(request: Request, _: PrivateKey) -> Caller:
+            return self.check(request, "private")
+
+        return any_key if access == "public" else private_key
 
     def check(self, request: HTTPConnection, access: Access, text: str | None = None) -> Caller:
         """Who asks, if he may.

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -16,6 +16,7 @@ from loguru import logger
 from runtime import records
 from runtime.agents import Agent, Agents
 from runtime.errors import Refused
+from runtime.live import MAX_REPLY_BYTES, Live, StartRequest, Verdict, told_error
 from runtime.local_pods import LocalPods
 from runtime.meter import Meter
 from runtime.pods import NoCapacity, Pod, PodEvent, Unavailable
@@ -32,80 +33,13 @@ TAKE_TIMEOUT_S = 10.0
 """For a pod to take its session."""
 GRACE_S = 10.0
 """For a pod to end its session when it is asked to."""
+PATIENCE_S = 5.0
+"""For a pod to end by itself after its session."""
 OVERTIME_S = 15.0
 """After its limit a session is ended from here; its pod should have."""
 SAMPLE_EVERY_S = 5.0
 FULL_RETRY_S = 5.0
-MAX_REPLY_BYTES = 64_000
 USED = "The token has been used; start a new session."
-POD_CONNECTIONS = 64
-"""To one pod at once; a page takes a handful."""
-
-
-@dataclass(frozen=True)
-class StartRequest:
-    """What a client asks for."""
-
-    transport: Transport
-    body: dict[str, Any] = field(default_factory=dict)
-    flow_config: str | None = None
-    room: dict[str, Any] | None = None
-    """Properties of the Daily room."""
-    token: dict[str, Any] | None = None
-    """Properties of the user's token for it."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """How a session ended, as far as is known before its pod has."""
-
-    end_state: EndState
-    completion: str | None
-    reason: str
-
-
-class Live:
-    """A session that runs."""
-
-    def __init__(self, session: Session, pod: Pod) -> None:
-        self.session = session
-        self.pod = pod
-        self.started = asyncio.Event()
-        """Set once the pod has taken it; requests wait for it."""
-        self.verdict: Verdict | None = None
-        self.room: Room | None = None
-        self.offered = False
-        """Whether a browser's offer has been forwarded."""
-        self.over = asyncio.Event()
-        self.conversation: asyncio.Task[None] | None = None
-        """The request that lasts as long as the session."""
-        self.limit: asyncio.TimerHandle | None = None
-        self._client: aiohttp.ClientSession | None = None
-
-    @property
-    def client(self) -> aiohttp.ClientSession:
-        """Speaks HTTP with the pod."""
-        if self._client is None:
-            path = self.pod.control_url.removeprefix("unix:")
-            self._client = aiohttp.ClientSession(
-                connector=aiohttp.UnixConnector(path, limit=POD_CONNECTIONS),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=5.0),
-                auto_decompress=False,
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-        return self._client
-
-    def judge(self, verdict: Verdict) -> None:
-        """Note how the session ended; the first to know is right."""
-        if self.verdict is None:
-            self.verdict = verdict
-
-    async def close(self) -> None:
-        """Let go of everything."""
-        if self.limit is not None:
-            self.limit.cancel()
-        if self._client is not None:
-            await self._client.close()
 
 
 class Sessions:
@@ -189,7 +123,7 @@ class Sessions:
             body = {"body": body, "flow_config": request.flow_config}
         content = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
         live.conversation = self._tasks.spawn(self._converse(live, headers, content))
-        await self._taken(live, live.conversation)
+        await self._taken(live)
         return live
 
     async def claim_once(self, agent: Agent, session_id: str, transport: Transport) -> Live:
@@ -273,32 +207,30 @@ class Sessions:
             await self._rooms.delete(room.name)
         await backend.release(pod.id, 0.0)
 
-    async def _taken(self, live: Live, conversation: "asyncio.Task[None]") -> None:
-        """Wait until the pod has taken a session.
+    async def _taken(self, live: Live) -> None:
+        """Wait until the pod has taken a session, and that has been written down.
 
         Raises:
             Refused: it will not, or does not in time; the session has been ended.
         """
         started = asyncio.create_task(live.started.wait())
         over = asyncio.create_task(live.over.wait())
-        waits = {started, over, conversation}
         try:
-            await asyncio.wait(waits, timeout=TAKE_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                {started, over}, timeout=TAKE_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED
+            )
         finally:
             started.cancel()
             over.cancel()
-        if live.started.is_set():
-            return
-        verdict = live.verdict
-        if verdict is not None and verdict.end_state == "completed":
-            # Over before its start was told of.
-            self.on_event(live.session.id, "session_started")
-            return
-        if verdict is None:
+        if not live.started.is_set():
             live.judge(Verdict("agent_start_timeout", None, "the pod did not take the session"))
-        await self._release(live, 0.0)
-        reason = live.verdict.reason if live.verdict else "the pod ended"
-        raise Refused(502, f"The session could not be started: {reason}", "500")
+            await self._release(live, 0.0)
+            reason = live.verdict.reason if live.verdict else "the pod ended"
+            status = 400 if 400 <= live.answered < 500 else 502
+            raise Refused(status, f"The session could not be started: {reason}")
+        if live.saving is not None:
+            # A control plane that comes after must know what the client is about to be told.
+            await asyncio.wait({live.saving}, timeout=TAKE_TIMEOUT_S)
 
     async def _converse(self, live: Live, headers: dict[str, str], content: bytes) -> None:
         """The request that lasts as long as the session; its connection's end is not its end."""
@@ -310,14 +242,15 @@ class Sessions:
         except (aiohttp.ClientError, OSError) as error:
             logger.info("{}: the pod's connection ended ({})", live.session.id, error)
             return
+        live.answered = response.status
         if response.status == 200:
             live.judge(Verdict("completed", "HTTP_COMPLETED", "the bot ended the session"))
         else:
-            told = _told(text)
+            told = told_error(text)
             unheard = live.session.transport == "webrtc" and not live.offered
             state: EndState = "agent_start_timeout" if unheard else "agent_error"
             live.judge(Verdict(state, "HTTP_ERROR", told or f"the pod answered {response.status}"))
-        self._tasks.spawn(self._release(live, GRACE_S))
+        self._tasks.spawn(self._retire(live))
 
     # --- while it runs -----------------------------------------------------------------------
 
@@ -337,7 +270,7 @@ class Sessions:
         else:
             return
         if live.session is not before:
-            self._tasks.spawn(self._save(live, kind))
+            live.saving = self._ending.spawn(self._save(live.session, kind))
 
     async def stop(self, live: Live, reason: str = "stopped by its operator") -> None:
         """End a session, and wait until it has ended."""
@@ -352,7 +285,7 @@ class Sessions:
     async def finish(self, live: Live) -> None:
         """Have the pod of a session that is over end."""
         live.judge(Verdict("completed", None, "the session is over"))
-        self._tasks.spawn(self._release(live, GRACE_S))
+        self._tasks.spawn(self._retire(live))
 
     def _limit(self, live: Live) -> None:
         left_s = live.session.created_s + live.session.limit_s - time.time()
@@ -367,11 +300,19 @@ class Sessions:
     async def _release(self, live: Live, grace_s: float) -> None:
         await self._agents.backend(live.session.agent).release(live.pod.id, grace_s)
 
-    async def _save(self, live: Live, more: list[Change]) -> None:
+    async def _retire(self, live: Live) -> None:
+        """See to it that the pod of a session that is over ends, as it should by itself."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_S):
+                await live.over.wait()
+            return
+        await self._release(live, GRACE_S)
+
+    async def _save(self, session: Session, more: list[Change]) -> None:
         """Record a change of a running session, when there is room for it."""
-        while not live.over.is_set():
+        while True:
             try:
-                await self._store.write(records.update(live.session), *more)
+                await self._store.write(*more, records.update(session))
                 return
             except StoreFull:
                 await asyncio.sleep(FULL_RETRY_S)
@@ -382,12 +323,12 @@ class Sessions:
             await asyncio.sleep(SAMPLE_EVERY_S)
             lives = [live for live in self.live if live.pod.process_id]
             pods = {live.session.id: live.pod.process_id or 0 for live in lives}
-            samples = await asyncio.to_thread(self._meter.read, pods)
-            now_s = time.time()
+            reading = await asyncio.to_thread(self._meter.read, pods)
             for live in lives:
-                live.session = live.session.with_life(now_s)
+                if live.session.id in reading.alive:
+                    live.session = live.session.with_life(reading.at_s)
             with contextlib.suppress(StoreFull):
-                await self.records.add_samples(samples)
+                await self.records.add_reading(reading)
 
     # --- ending ------------------------------------------------------------------------------
 
@@ -496,7 +437,7 @@ class Sessions:
             *("webrtc", pod.cold, limit_s, now_s, now_s),
         )
         live = Live(session, pod)
-        if not await _holds_session(live):
+        if not await live.holds_session():
             await live.close()
             self._tasks.spawn(self._agents.backend(name).release(pod.id, 0.0))
             return
@@ -508,24 +449,3 @@ class Sessions:
         await self._store.write(
             records.insert(live.session), *self._webhooks.message("session.created", live.session)
         )
-
-
-def _told(text: bytes) -> str:
-    """The error that a pod's answer tells."""
-    with contextlib.suppress(ValueError):
-        reply = json.loads(text)
-        if isinstance(reply, dict):
-            return str(reply.get("error", ""))[:300]
-    return ""
-
-
-async def _holds_session(live: Live) -> bool:
-    """Whether a pod has a session, as its figures tell."""
-    with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
-        async with (
-            asyncio.timeout(5.0),
-            live.client.get("http://localhost/metrics") as response,
-        ):
-            text = (await response.content.read(MAX_REPLY_BYTES * 16)).decode(errors="replace")
-            return "\nmouthpiece_pod_session_active 1.0" in text
-    return False

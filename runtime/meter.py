@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import psutil
 
-from runtime.records import Sample
+from runtime.records import Reading, Sample
 
 
 class Meter:
@@ -17,8 +17,10 @@ class Meter:
         self._before: dict[str, tuple[float, float]] = {}
         """Of each session: when it was read last, and the CPU seconds it had used by then."""
 
-    def read(self, pods: Mapping[str, int]) -> list[Sample]:
-        """What each uses now; none of one that is read for the first time. Takes milliseconds.
+    def read(self, pods: Mapping[str, int]) -> Reading:
+        """What each uses now; of one that is read for the first time, only that it lives.
+
+        Takes milliseconds.
 
         Args:
             pods: by session, the process that leads the pod's group.
@@ -38,7 +40,7 @@ class Meter:
                 then_s, used_s = before[session_id]
                 share = max(0.0, cpu_s - used_s) / max(now_s - then_s, 0.001)
                 samples.append(Sample(session_id, now_s, round(share * 1000), memory))
-        return samples
+        return Reading(now_s, frozenset(self._before), tuple(samples))
 
 
 def _used(pids: list[int]) -> tuple[float, int]:

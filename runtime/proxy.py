@@ -16,8 +16,8 @@ from multidict import CIMultiDict
 from starlette.types import Message, Receive, Scope, Send
 from yarl import URL
 
-from runtime.control import Live
 from runtime.errors import Refused
+from runtime.live import Live
 
 READY_TIMEOUT_S = 10.0
 """How long a request waits for the pod to take its session."""

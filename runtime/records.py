@@ -1,7 +1,6 @@
 """Sessions, their measurements and their logs, as rows of the store."""
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from runtime.sessions import Session
@@ -15,6 +14,16 @@ COLUMNS = (
     "id, agent, agent_id, deployment_id, pod_id, transport, cold, limit_s, created_s, alive_s, "
     "started_s, first_frame_s, ended_s, end_state, completion, reason"
 )
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was found of sessions' pods at one moment."""
+
+    at_s: float
+    alive: frozenset[str]
+    """The sessions whose pods were seen."""
+    samples: tuple["Sample", ...]
 
 
 @dataclass(frozen=True)
@@ -132,19 +141,22 @@ class Records:
 
     # --- measurements ------------------------------------------------------------------------
 
-    async def add_samples(self, samples: Iterable[Sample]) -> None:
-        """Record what pods use, which is also a sign of their life."""
-        changes: list[Change] = []
-        for each in samples:
-            values = (each.session_id, each.at_s, each.cpu_millicores, each.memory_bytes)
-            changes.append(("INSERT INTO samples VALUES (?, ?, ?, ?)", values))
-            changes.append(
-                (
-                    "UPDATE sessions SET alive_s = max(alive_s, ?) "
-                    "WHERE id = ? AND ended_s IS NULL",
-                    (each.at_s, each.session_id),
-                )
+    async def add_reading(self, reading: Reading) -> None:
+        """Record what pods use, and that they live."""
+        changes: list[Change] = [
+            (
+                "INSERT INTO samples VALUES (?, ?, ?, ?)",
+                (each.session_id, each.at_s, each.cpu_millicores, each.memory_bytes),
             )
+            for each in reading.samples
+        ]
+        changes += [
+            (
+                "UPDATE sessions SET alive_s = max(alive_s, ?) WHERE id = ? AND ended_s IS NULL",
+                (reading.at_s, session_id),
+            )
+            for session_id in reading.alive
+        ]
         if changes:
             await self._store.write(*changes)
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import time
@@ -22,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runtime.access import Door
 from runtime.agents import Agents
+from runtime.api.dashboard import dashboard_routes
 from runtime.api.pipecat_cloud import public_routes, socket_routes
 from runtime.api.pipecat_cloud_admin import admin_routes
 from runtime.bodies import BodyLimit, json_object
@@ -29,6 +31,7 @@ from runtime.control import Sessions
 from runtime.errors import CannotStart, Refused, error_body
 from runtime.keys import Keys
 from runtime.local_pods import Lines
+from runtime.metrics import Metrics, RequestCount, metrics_routes
 from runtime.plane import Plane
 from runtime.pods import Pod
 from runtime.records import Records
@@ -118,6 +121,8 @@ class Server:
             await self._events_served
             current.cancel()
             await tasks.settle(CLOSE_TIMEOUT_S)
+            if self._end_pods:
+                shutil.rmtree(self._run, ignore_errors=True)
             store.close()
 
     async def _first_keys(self, keys: Keys) -> None:
@@ -176,6 +181,9 @@ def application(plane: Plane) -> FastAPI:
     app.include_router(public_routes(plane))
     app.include_router(socket_routes(plane))
     app.include_router(admin_routes(plane))
+    app.include_router(dashboard_routes(plane))
+    metrics = Metrics(plane)
+    app.include_router(metrics_routes(plane, metrics))
 
     @app.get("/livez", tags=["health"])
     async def livez() -> dict[str, str]:
@@ -206,6 +214,7 @@ def application(plane: Plane) -> FastAPI:
         names = ["*"] if not plane.settings.allowed_hosts else [*names, plane.settings.host]
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=names, www_redirect=False)
     app.add_middleware(_Requests)
+    app.add_middleware(RequestCount, requests=metrics.requests)
     return app
 
 

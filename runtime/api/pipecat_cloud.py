@@ -13,8 +13,8 @@ from starlette.types import Receive, Scope, Send
 from runtime import proxy
 from runtime.access import Caller
 from runtime.agents import Agent
-from runtime.control import Live, StartRequest, Verdict
 from runtime.errors import Refused
+from runtime.live import Live, StartRequest, Verdict
 from runtime.plane import Plane
 
 MAX_BODY_BYTES = 1_000_000

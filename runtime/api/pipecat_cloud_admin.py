@@ -72,6 +72,8 @@ class Deploy(Lenient):
     autoScaling: AutoScaling | None = None
     krispViva: KrispViva | None = None
     agentProfile: Annotated[str, Field(max_length=54)] | None = None
+    resources: dict[str, Any] | None = None
+    git: dict[str, Any] | None = None
     websocketAuth: Literal["none", "token"] | None = None
     maxSessionDuration: Annotated[int, Field(ge=MIN_SESSION_S, le=MAX_SESSION_S)] | None = None
     forceRedeploy: bool = False
@@ -174,7 +176,12 @@ def _account(plane: Plane) -> APIRouter:
     @here.get("/daily")
     async def daily() -> dict[str, Any]:
         """A Daily key of the organization's own: there is none to give away."""
-        raise Refused(404, "This control plane gives no Daily key away.")
+        return {}
+
+    @here.get("/agent-profiles")
+    async def profiles() -> dict[str, Any]:
+        """How large pods can be."""
+        return {"agentProfiles": [_profile(name) for name in PROFILES]}
 
     @here.get("/apiKeys")
     async def keys() -> dict[str, Any]:
@@ -388,11 +395,13 @@ def _builds(plane: Plane) -> APIRouter:
 
 async def _deploy(plane: Plane, wanted: Deploy) -> Agent:
     name = wanted.serviceName
-    if wanted.buildId is not None or not (wanted.image or IMAGE_PREFIX).startswith(IMAGE_PREFIX):
+    built = wanted.buildId is not None or wanted.git is not None
+    if built or not (wanted.image or IMAGE_PREFIX).startswith(IMAGE_PREFIX):
         raise Refused(400, NO_ENGINE, "PCC_IMAGE_NOT_FOUND")
     _check_region(plane, wanted.region)
-    if wanted.agentProfile is not None and wanted.agentProfile not in PROFILES:
-        raise Refused(400, f"agentProfile must be one of {', '.join(PROFILES)}.")
+    unknown = wanted.agentProfile is not None and wanted.agentProfile not in PROFILES
+    if unknown or wanted.resources is not None:
+        raise Refused(400, f"Give agentProfile, one of {', '.join(PROFILES)}.")
     old = plane.agents.find(name)
     before = AgentSettings() if old is None else old.settings
     scaling = wanted.autoScaling or AutoScaling()
@@ -439,6 +448,17 @@ async def _recorded(plane: Plane, name: str, session_id: str) -> Session:
 def _iso(moment_s: float) -> str:
     moment = datetime.datetime.fromtimestamp(moment_s, datetime.UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _profile(name: str) -> dict[str, Any]:
+    cpu, gibibytes = PROFILES[name]
+    return {
+        "api_name": name,
+        "display_name": name,
+        "resources": {"cpu": f"{cpu * 1000:g}m", "memory": f"{gibibytes}Gi"},
+        "custom": False,
+        "enabled": True,
+    }
 
 
 def _key(key: Key) -> dict[str, Any]:
