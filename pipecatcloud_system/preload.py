@@ -2,7 +2,7 @@
 
 Talks JSON lines over a Unix socket, with one controller at a time:
 
-    parent: {"event": "ready"}                                 to each controller, first of all
+    parent: {"event": "ready", "pods": {"PID": "FOLDER"}}      to each controller, first of all
     controller: {"fork": "FOLDER", "environment": {NAME: VALUE}}
     parent: {"event": "forked", "folder": "FOLDER", "pid": PID}
     parent: {"event": "exited", "folder": "FOLDER", "pid": PID, "status": STATUS}
@@ -166,7 +166,8 @@ class Parent:
         self._controller, self._heard = controller, b""
         self._retiring = False
         selector.register(controller, selectors.EVENT_READ, lambda: self._hear(selector))
-        self._tell({"event": "ready"})
+        pods = {str(pid): folder for pid, folder in self._folders.items()}
+        self._tell({"event": "ready", "pods": pods})
         untold, self._untold = self._untold, []
         for event in untold:
             self._tell(event)

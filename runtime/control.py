@@ -186,6 +186,7 @@ class Sessions:
                 float(agent.settings.max_session_s),
                 created_s,
                 time.time(),
+                room=None if room is None else room.name,
             )
             await self._store.write(
                 records.insert(session), *self._webhooks.message("session.created", session)
@@ -283,8 +284,7 @@ class Sessions:
         await asyncio.gather(*(self.stop(live, reason) for live in self.live))
 
     async def finish(self, live: Live) -> None:
-        """Have the pod of a session that is over end."""
-        live.judge(Verdict("completed", None, "the session is over"))
+        """Have the pod of a session that is over end; how it did is told by its verdict, or it."""
         self._tasks.spawn(self._retire(live))
 
     def _limit(self, live: Live) -> None:
@@ -348,7 +348,7 @@ class Sessions:
                         self._tasks.spawn(self._gone(live.pod, event))
 
     async def _gone(self, pod: Pod, event: PodEvent) -> None:
-        ended_s = time.time()
+        ended_s = event.at_s or time.time()
         live = self._live.get(pod.session_id or "")
         if live is None or live.pod.id != pod.id:
             return
@@ -373,8 +373,8 @@ class Sessions:
         self._live.pop(live.session.id, None)
         live.over.set()
         await live.close()
-        if live.room is not None:
-            self._tasks.spawn(self._rooms.delete(live.room.name))
+        if live.session.room is not None:
+            self._tasks.spawn(self._rooms.delete(live.session.room))
         logger.info("{}: session ended: {}", live.session.id, verdict.reason)
         self._ending.spawn(self._record_end(live.session))
 
@@ -412,6 +412,8 @@ class Sessions:
                     session.alive_s, "unknown", None, "its pod ended while no control plane ran"
                 )
                 await self._record_end(ended)
+                if ended.room is not None:
+                    self._tasks.spawn(self._rooms.delete(ended.room))
                 continue
             live = self._live[session.id] = Live(session, found[1])
             self._limit(live)

@@ -4,19 +4,22 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from loguru import logger
 
 from runtime.pods import PodSpec, Unavailable
+from runtime.processes import incarnation, signal_group
 
 BUNDLE = Path(__file__).resolve().parent.parent
 PREPARE_TIMEOUT_S = 120.0
 """For importing a bot.py and all that it needs."""
 FORK_TIMEOUT_S = 10.0
+STATUS_TIMEOUT_S = 2.0
 CANNOT_FORK = 3
 """The parent's exit status where pods can only be started one by one."""
 MAX_TOLD_CHARS = 500
@@ -24,6 +27,8 @@ MAX_TOLD_CHARS = 500
 
 class Launcher(Protocol):
     """Starts the pods of one deployment."""
+
+    pods: Mapping[int, Path]
 
     @property
     def alive(self) -> bool:
@@ -116,8 +121,15 @@ def last_words(output: Path) -> str:
 class Launchers:
     """The deployments of one agent that are loaded."""
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, met: Callable[[Mapping[int, Path]], None]) -> None:
+        """Know none yet.
+
+        Args:
+            run: private folder for their sockets and their output.
+            met: told the pods that a parent has, by process id, whenever one is met.
+        """
         self._run = run
+        self._met = met
         self._of: dict[str, Launcher] = {}
         self._loading = asyncio.Lock()
 
@@ -131,14 +143,20 @@ class Launchers:
             launcher = self._of.get(spec.deployment_id)
             if launcher is None or not launcher.alive:
                 launcher = self._of[spec.deployment_id] = await launcher_of(spec, self._run)
+                self._met(launcher.pods)
         return launcher
 
     async def known(self, deployment_id: str) -> Launcher | None:
         """A deployment's launcher, if it is there: one of an earlier control plane too."""
-        if deployment_id not in self._of:
-            with contextlib.suppress(OSError):
-                parent = await Parent.met(parent_socket(self._run, deployment_id))
-                self._of.setdefault(deployment_id, parent)
+        if (launcher := self._of.get(deployment_id)) is not None:
+            return launcher
+        async with self._loading:
+            if deployment_id not in self._of:
+                # A second connection would take the parent from the first.
+                with contextlib.suppress(OSError):
+                    parent = await Parent.met(parent_socket(self._run, deployment_id))
+                    self._of[deployment_id] = parent
+                    self._met(parent.pods)
         return self._of.get(deployment_id)
 
     def unused(self, used: set[str]) -> list[Launcher]:
@@ -164,7 +182,10 @@ class Parent:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         ended: asyncio.Task[int] | None,
+        pods: Mapping[int, Path],
     ) -> None:
+        self.pods = pods
+        """Those that it had when it was met, by process id."""
         self._writer = writer
         self._ended = ended
         self._forked: dict[str, asyncio.Future[int]] = {}
@@ -179,7 +200,17 @@ class Parent:
             OSError: none does.
         """
         reader, writer = await asyncio.open_unix_connection(str(path), limit=1_000_000)
-        return cls(reader, writer, ended)
+        try:
+            async with asyncio.timeout(FORK_TIMEOUT_S):
+                greeting: dict[str, Any] = json.loads(await reader.readline())
+        except (TimeoutError, ValueError) as error:
+            writer.close()
+            raise ConnectionError(f"It does not say that it is ready ({error!r}).") from None
+        except BaseException:
+            writer.close()
+            raise
+        pods = {int(pid): Path(folder) for pid, folder in greeting["pods"].items()}
+        return cls(reader, writer, ended, pods)
 
     async def launch(self, folder: Path, environment: Mapping[str, str]) -> int:
         """Have a pod forked."""
@@ -202,7 +233,7 @@ class Parent:
         """The status that the parent has heard of, which it may be about to tell."""
         told = self._status(pid)
         if not self._listening.done():
-            await asyncio.wait({told}, timeout=0.2)
+            await asyncio.wait({told}, timeout=STATUS_TIMEOUT_S)
         del self._statuses[pid]
         return told.result() if told.done() else None
 
@@ -237,6 +268,9 @@ class Parent:
                     forked = self._forked.get(event["folder"])
                     if forked is not None and not forked.done():
                         forked.set_result(event["pid"])
+                    else:
+                        # Whoever wanted it has given up waiting.
+                        signal_group(event["pid"], incarnation(event["pid"]), signal.SIGKILL)
                 case "exited":
                     told = self._status(event["pid"])
                     if not told.done():
@@ -247,6 +281,7 @@ class Spawner:
     """Starts pods one by one, each with its own imports."""
 
     alive = True
+    pods: Mapping[int, Path] = {}
 
     def __init__(self, spec: PodSpec) -> None:
         self._spec = spec

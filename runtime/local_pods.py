@@ -9,8 +9,9 @@ import asyncio
 import contextlib
 import shutil
 import signal
+import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 from loguru import logger
@@ -75,7 +76,7 @@ class LocalPods:
         self._specs: dict[str, PodSpec] = {}
         self._warm = 0
         self._limit = 0
-        self._launchers = Launchers(run)
+        self._launchers = Launchers(run, self._end_strangers)
         self._processes: set[LocalProcess] = set()
         self._tasks = Tasks()
         self._ending = Tasks()
@@ -141,7 +142,10 @@ class LocalPods:
 
     async def list(self) -> Snapshot:
         """All pods there are; see PodBackend."""
-        pods = tuple(process.pod for process in self._processes if process.id)
+        # One whose end is just being told is not there any more.
+        pods = tuple(
+            process.pod for process in self._processes if process.id and not process.gone.is_set()
+        )
         return Snapshot(pods, self._events.cursor)
 
     def watch(self, cursor: str) -> AsyncIterator[PodEvent]:
@@ -249,7 +253,7 @@ class LocalPods:
             return
         process.id = incarnation(process.pid) or ""
         if not process.id:
-            await self._over(process)
+            await self._over(process, time.time())
             return
         process.note()
         process.watch = self._watched(process)
@@ -287,12 +291,12 @@ class LocalPods:
 
     def _watched(self, process: LocalProcess) -> ProcessWatch:
         def ended() -> None:
-            self._ending.spawn(self._over(process))
+            self._ending.spawn(self._over(process, time.time()))
 
         return ProcessWatch(process.pid, ended)
 
-    async def _over(self, process: LocalProcess) -> None:
-        """A pod's process has ended."""
+    async def _over(self, process: LocalProcess, at_s: float) -> None:
+        """A pod's process has ended, at a time in seconds since the epoch."""
         if process.gone.is_set():
             return
         process.gone.set()
@@ -308,9 +312,13 @@ class LocalPods:
             self._groups.drop(process.folder.name)
         if not process.ready.done():
             said = last_words(process.folder / "output.log")
-            self._fail(process, Unavailable(f"The pod ended while it started: {said}", 5))
+            error = Unavailable(f"The pod ended while it started: {said}", BUSY_RETRY_S)
+            if wanted:
+                process.ready.set_exception(error)
+            else:
+                self._fail(process, error)
         failed = status not in (0, None) and not wanted
-        self._events.add(PodEvent("gone", process.pod, reason, failed))
+        self._events.add(PodEvent("gone", process.pod, reason, failed, at_s=at_s))
         await self._read_log(process, last=True)
         self._forget(process)
         self._disturbed.set()
@@ -375,6 +383,13 @@ class LocalPods:
             self._tasks.spawn(launcher.stop())
         for deployment_id in set(self._specs) - used - {spec.deployment_id}:
             del self._specs[deployment_id]
+
+    def _end_strangers(self, pods: Mapping[int, Path]) -> None:
+        """End pods that were forked for a control plane that was no more when they were there."""
+        known = {process.folder for process in self._processes}
+        for pid, folder in pods.items():
+            if folder not in known:
+                signal_group(pid, incarnation(pid), signal.SIGKILL)
 
     # --- logs --------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ MIGRATIONS = (
         deployment_id TEXT NOT NULL, pod_id TEXT NOT NULL, transport TEXT NOT NULL,
         cold INTEGER NOT NULL, limit_s REAL NOT NULL, created_s REAL NOT NULL,
         alive_s REAL NOT NULL, started_s REAL, first_frame_s REAL, ended_s REAL, end_state TEXT,
-        completion TEXT, reason TEXT, billable_s REAL
+        completion TEXT, reason TEXT, billable_s REAL, room TEXT
     ) STRICT;
     CREATE INDEX sessions_of ON sessions (agent, created_s);
     CREATE INDEX sessions_running ON sessions (id) WHERE ended_s IS NULL;

@@ -71,6 +71,8 @@ class PodEvent:
     failed: bool = False
     """Of one that is gone: it did not end in good order."""
     cursor: str = ""
+    at_s: float | None = None
+    """When it was seen, in seconds since the epoch."""
 
 
 @dataclass(frozen=True)

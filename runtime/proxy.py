@@ -272,8 +272,10 @@ def session_prefix(agent: str, session_id: str) -> str:
 
 async def forward_socket(
     live: Live, query: str, scope: Scope, receive: Receive, send: Send
-) -> None:
+) -> bool:
     """Join a client's WebSocket with a new one to its session's pod, until either closes.
+
+    Gives whether that was in good order; if not, the pod has failed, and its end will tell how.
 
     Args:
         live: the session.
@@ -298,7 +300,12 @@ async def forward_socket(
     except (aiohttp.ClientError, OSError) as error:
         raise Refused(502, f"The pod takes no WebSocket ({type(error).__name__}).") from None
     protocols = scope.get("subprotocols") or [None]
-    await send({"type": "websocket.accept", "subprotocol": protocols[0]})
+    try:
+        await send({"type": "websocket.accept", "subprotocol": protocols[0]})
+    except OSError:
+        # Its client did not wait for it.
+        await pod.close()
+        return True
 
     async def upstream() -> None:
         while True:
@@ -321,9 +328,11 @@ async def forward_socket(
             code = 1011 if code in (1005, 1006, 1015) else code
             await send({"type": "websocket.close", "code": code})
 
-    both = {asyncio.create_task(upstream()), asyncio.create_task(downstream())}
+    leaving = asyncio.create_task(upstream())
+    both = {leaving, asyncio.create_task(downstream())}
     try:
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        return leaving.done() or pod.close_code in (1000, 1001, 1005)
     finally:
         for task in both:
             task.cancel()

@@ -12,7 +12,7 @@ MAX_LOG_LINES = 200_000
 PRUNE_EVERY = 5_000
 COLUMNS = (
     "id, agent, agent_id, deployment_id, pod_id, transport, cold, limit_s, created_s, alive_s, "
-    "started_s, first_frame_s, ended_s, end_state, completion, reason"
+    "started_s, first_frame_s, ended_s, end_state, completion, reason, room"
 )
 
 
@@ -50,10 +50,12 @@ def insert(session: Session) -> Change:
         session.created_s,
         session.alive_s,
         session.started_s,
+        session.room,
     )
     return (
         "INSERT INTO sessions (id, agent, agent_id, deployment_id, pod_id, transport, cold, "
-        "limit_s, created_s, alive_s, started_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "limit_s, created_s, alive_s, started_s, room) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         values,
     )
 

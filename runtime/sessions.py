@@ -47,7 +47,7 @@ class Session:
     limit_s: float
     """How long it may last."""
     created_s: float
-    """When it got its pod: from here on it is paid for."""
+    """When a pod was claimed for it, and started if there was none: from here on it is paid for."""
     alive_s: float
     """When its pod was last seen alive."""
     started_s: float | None = None
@@ -59,6 +59,8 @@ class Session:
     """How the pod's answer ended: HTTP_COMPLETED, HTTP_ERROR, WS_CONNECTION_CLOSED."""
     reason: str | None = None
     """Why it ended, for its operator."""
+    room: str | None = None
+    """The name of the Daily room that was made for it."""
 
     @property
     def ended(self) -> bool:

@@ -134,10 +134,11 @@ def socket_routes(plane: Plane) -> APIRouter:
             return
         try:
             sent = f"body={_quoted(body)}" if body else ""
-            await proxy.forward_socket(
+            if await proxy.forward_socket(
                 live, sent, websocket.scope, websocket.receive, websocket.send
-            )
-            live.judge(Verdict("completed", "WS_CONNECTION_CLOSED", "the WebSocket was closed"))
+            ):
+                reason = "the WebSocket was closed"
+                live.judge(Verdict("completed", "WS_CONNECTION_CLOSED", reason))
         except Refused as refused:
             live.judge(Verdict("agent_error", "HTTP_ERROR", refused.message))
             await _refuse(websocket, refused)
