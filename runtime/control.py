@@ -374,7 +374,7 @@ class Sessions:
         live.over.set()
         await live.close()
         if live.session.room is not None:
-            self._tasks.spawn(self._rooms.delete(live.session.room))
+            self._ending.spawn(self._rooms.delete(live.session.room))
         logger.info("{}: session ended: {}", live.session.id, verdict.reason)
         self._ending.spawn(self._record_end(live.session))
 
@@ -413,7 +413,7 @@ class Sessions:
                 )
                 await self._record_end(ended)
                 if ended.room is not None:
-                    self._tasks.spawn(self._rooms.delete(ended.room))
+                    self._ending.spawn(self._rooms.delete(ended.room))
                 continue
             live = self._live[session.id] = Live(session, found[1])
             self._limit(live)

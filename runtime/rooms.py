@@ -4,7 +4,7 @@ import math
 import time
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 from loguru import logger
@@ -79,7 +79,9 @@ class DailyRooms:
         try:
             async with (
                 aiohttp.ClientSession(headers=headers, timeout=timeout) as client,
-                client.delete(f"{self._api_url}/rooms/{name}", allow_redirects=False) as response,
+                client.delete(
+                    f"{self._api_url}/rooms/{quote(name, safe='')}", allow_redirects=False
+                ) as response,
             ):
                 if response.status not in (200, 404):
                     logger.warning("Daily kept the room {}: {}", name, response.status)

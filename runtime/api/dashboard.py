@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field
 
 from runtime.access import COOKIE, COOKIE_LASTS_S
 from runtime.agents import Agent
-from runtime.control import Live
 from runtime.errors import Refused
 from runtime.keys import MAX_KEY_CHARS
+from runtime.live import Live
 from runtime.metrics import POD_STATES, Sums, Totals
 from runtime.plane import Plane
 from runtime.settings import BUNDLE
@@ -60,11 +60,12 @@ def _visits(plane: Plane) -> APIRouter:
     @router.get("")
     async def visit(request: Request) -> Visit:
         """Whether this browser is signed in."""
+        # Whoever has no cookie has not tried a wrong one, and is not to wait for it.
+        if COOKIE not in request.cookies:
+            return Visit(signedIn=False)
         try:
             plane.door.check(request, "private")
-        except Refused as refused:
-            if refused.status == 429:
-                raise
+        except Refused:
             return Visit(signedIn=False)
         return Visit(signedIn=True)
 
@@ -152,7 +153,7 @@ async def _series(plane: Plane, now_s: float) -> dict[str, list[tuple[float, int
 
 async def _agent(plane: Plane, agent: Agent, sums: Sums) -> dict[str, Any]:
     settings = agent.settings
-    states = [pod.state for pod in (await plane.agents.backend(agent.name).list()).pods]
+    states: list[str] = [pod.state for pod in (await plane.agents.backend(agent.name).list()).pods]
     return {
         "name": agent.name,
         "state": "ready" if agent.ready else "failed" if agent.error else "deploying",
@@ -210,10 +211,6 @@ def _files() -> APIRouter:
 
     if CLIENT.is_dir():
         client = StaticFiles(directory=CLIENT, html=True)
-
-        @router.api_route("/client", methods=list(READ))
-        async def to_client() -> RedirectResponse:
-            return RedirectResponse("/client/")
 
         @router.api_route("/client/{path:path}", methods=list(READ))
         async def client_page(path: str, request: Request) -> Response:
