@@ -1,6 +1,5 @@
 """Pipecat Cloud's API for operators, as its command line calls it: a private key opens it."""
 
-import datetime
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -16,12 +15,19 @@ from runtime.agents import (
     PROFILES,
     Agent,
     AgentSettings,
-    Deployment,
 )
 from runtime.errors import Refused
-from runtime.keys import Key
 from runtime.plane import Plane
-from runtime.records import Sample
+from runtime.replies import (
+    deployment_reply,
+    key_reply,
+    listed_reply,
+    profile_reply,
+    service_reply,
+    session_events,
+    session_metrics,
+    session_reply,
+)
 from runtime.sessions import END_STATES, Session
 
 NO_ENGINE = (
@@ -181,21 +187,22 @@ def _account(plane: Plane) -> APIRouter:
     @here.get("/agent-profiles")
     async def profiles() -> dict[str, Any]:
         """How large pods can be."""
-        return {"agentProfiles": [_profile(name) for name in PROFILES]}
+        return {"agentProfiles": [profile_reply(name) for name in PROFILES]}
 
     @here.get("/apiKeys")
     async def keys() -> dict[str, Any]:
         """The keys, by their first characters: the rest is known to their owners alone."""
         keys = await plane.keys.load()
         return {
-            kind: [_key(key) for key in keys if key.kind == kind] for kind in ("public", "private")
+            kind: [key_reply(key) for key in keys if key.kind == kind]
+            for kind in ("public", "private")
         }
 
     @here.post("/apiKeys")
     async def create_key(wanted: NewKey) -> dict[str, Any]:
         """A new key; its text is in this reply and nowhere else."""
         key, text = await plane.keys.create(wanted.type, wanted.name)
-        return _key(key) | {"key": text}
+        return key_reply(key) | {"key": text}
 
     @here.delete("/apiKeys/{key_id}")
     async def revoke_key(key_id: str) -> dict[str, Any]:
@@ -215,19 +222,19 @@ def _agents(plane: Plane) -> APIRouter:
     async def services(region: str | None = None) -> dict[str, Any]:
         """The agents that are deployed."""
         agents = plane.agents.all if region in (None, plane.settings.region) else []
-        return {"services": [_listed(plane, agent) for agent in agents]}
+        return {"services": [listed_reply(plane, agent) for agent in agents]}
 
     @router.get("/services/{name}")
     async def service(name: str) -> dict[str, Any]:
         """One agent."""
-        return {"body": await _service(plane, plane.agents.get(name))}
+        return {"body": await service_reply(plane, plane.agents.get(name))}
 
     @router.post("/services")
     @router.put("/services", operation_id="update_service")
     async def deploy(wanted: Deploy) -> dict[str, Any]:
         """Deploy a registered agent, or deploy it anew; running sessions go on."""
         agent = await _deploy(plane, wanted)
-        return {"body": await _service(plane, agent)}
+        return {"body": await service_reply(plane, agent)}
 
     @router.delete("/services/{name}")
     async def delete(name: str) -> dict[str, Any]:
@@ -240,7 +247,7 @@ def _agents(plane: Plane) -> APIRouter:
         """An agent's deployments, the newest first."""
         plane.agents.get(name)
         found = await plane.agents.deployments(name)
-        return {"deployments": [_deployment(each) for each in found]}
+        return {"deployments": [deployment_reply(each) for each in found]}
 
     @router.get("/services/{name}/logs")
     async def logs(
@@ -296,16 +303,16 @@ def _sessions(plane: Plane) -> APIRouter:
         )
         if not found:
             plane.agents.get(name)
-        return {"sessions": [_session(plane, each) for each in found], "total_count": count}
+        return {"sessions": [session_reply(plane, each) for each in found], "total_count": count}
 
     @router.get("/{session_id}")
     async def session(name: str, session_id: str) -> dict[str, Any]:
         """One session, with what its pod used and what happened to it."""
         found = await _recorded(plane, name, session_id)
         samples = await plane.sessions.records.samples(session_id)
-        return _session(plane, found) | {
-            "resourceMetrics": _metrics(found, samples),
-            "events": _events(found),
+        return session_reply(plane, found) | {
+            "resourceMetrics": session_metrics(found, samples),
+            "events": session_events(found),
         }
 
     @router.delete("/{session_id}")
@@ -443,145 +450,3 @@ async def _recorded(plane: Plane, name: str, session_id: str) -> Session:
     if session is None or session.agent != name:
         raise Refused(404, f"{name} has no session of this id.")
     return session
-
-
-def _iso(moment_s: float) -> str:
-    moment = datetime.datetime.fromtimestamp(moment_s, datetime.UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _profile(name: str) -> dict[str, Any]:
-    cpu, gibibytes = PROFILES[name]
-    return {
-        "api_name": name,
-        "display_name": name,
-        "resources": {"cpu": f"{cpu * 1000:g}m", "memory": f"{gibibytes}Gi"},
-        "custom": False,
-        "enabled": True,
-    }
-
-
-def _key(key: Key) -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "key": f"{key.hint}…",
-        "createdAt": _iso(key.created_s),
-        "revoked": key.revoked_s is not None,
-        "metadata": {"name": key.name},
-    }
-
-
-def _listed(plane: Plane, agent: Agent) -> dict[str, Any]:
-    return {
-        "id": agent.id,
-        "name": agent.name,
-        "region": plane.settings.region,
-        "desiredDeploymentId": agent.desired_deployment,
-        "activeDeploymentId": agent.active_deployment or "",
-        "reconciledDeploymentId": agent.active_deployment or "",
-        "organizationId": plane.settings.organization,
-        "createdAt": _iso(agent.created_s),
-        "updatedAt": _iso(agent.updated_s),
-    }
-
-
-async def _service(plane: Plane, agent: Agent) -> dict[str, Any]:
-    settings = agent.settings
-    deployment = await plane.agents.deployment(agent.desired_deployment)
-    settled = agent.active_deployment == agent.desired_deployment
-    active = [live for live in plane.sessions.live if live.session.agent == agent.name]
-    pods = (await plane.agents.backend(agent.name).list()).pods
-    failed = agent.error is not None
-    revision = {
-        "deploymentID": agent.desired_deployment,
-        "phase": "Active" if settled else "Failed" if failed else "Creating",
-        "readyReplicas": sum(pod.state in ("warm", "claimed") for pod in pods),
-        "phaseStartedAt": _iso(agent.updated_s),
-    }
-    return {
-        **_listed(plane, agent),
-        "ready": agent.ready,
-        "available": agent.ready,
-        "activeDeploymentReady": agent.ready,
-        "autoScaling": {"minReplicas": settings.min_agents, "maxReplicas": settings.max_agents},
-        "activeSessionCount": len(active),
-        "agentProfile": settings.profile,
-        "krispViva": {"audioFilter": settings.audio_filter},
-        "websocketAuth": settings.websocket_auth,
-        "secretSet": settings.secret_set,
-        "deployment": _deployment(deployment) if deployment else None,
-        "errors": [{"code": "PCC_UNKNOWN_ERROR", "message": agent.error}] if failed else [],
-        "conditions": [],
-        "currentRevision": revision,
-    }
-
-
-def _deployment(deployment: Deployment) -> dict[str, Any]:
-    return {
-        "id": deployment.id,
-        "buildId": None,
-        "createdAt": _iso(deployment.created_s),
-        "updatedAt": _iso(deployment.updated_s),
-        "manifest": deployment.manifest
-        or {"spec": {"image": f"{IMAGE_PREFIX}{deployment.agent}", "dailyNodeType": "local"}},
-    }
-
-
-def _session(plane: Plane, session: Session) -> dict[str, Any]:
-    return {
-        "sessionId": session.id,
-        "serviceId": session.agent_id,
-        "organizationId": plane.settings.organization,
-        "deploymentId": session.deployment_id,
-        "createdAt": _iso(session.created_s),
-        "updatedAt": _iso(session.alive_s if session.ended_s is None else session.ended_s),
-        "endedAt": None if session.ended_s is None else _iso(session.ended_s),
-        "botStartSeconds": None if session.start_s is None else round(session.start_s, 3),
-        "coldStart": session.cold,
-        "completionStatus": session.completion,
-        "endState": session.end_state or "active",
-        "endReason": session.reason,
-        "transport": session.transport,
-        "billableSeconds": round(session.billable_s, 3),
-    }
-
-
-def _events(session: Session) -> list[dict[str, Any]]:
-    told = [("SESSION_START_INITIATED", session.created_s)]
-    if session.started_s is not None:
-        told.append(("REQUEST_ARRIVED_AT_BOT", session.started_s))
-    if session.ended_s is not None:
-        overtime = session.ended_s - session.created_s >= session.limit_s
-        told.append(("SESSION_TIMEOUT" if overtime else "SESSION_COMPLETED", session.ended_s))
-    return [{"eventCode": code, "eventTs": _iso(at_s)} for code, at_s in told]
-
-
-def _metrics(session: Session, samples: list[Sample]) -> dict[str, Any] | None:
-    """What a session's pod used: quantiles, and the series; None before the first measurement."""
-    if not samples:
-        return None
-    series = [
-        {
-            "t": round(each.at_s - session.created_s),
-            "c": each.cpu_millicores,
-            "m": each.memory_bytes,
-        }
-        for each in samples
-    ]
-    metrics: dict[str, Any] = {
-        "id": session.id,
-        "sessionId": session.id,
-        "sampleCount": len(samples),
-        "timeseries": series,
-        "eventTs": _iso(samples[-1].at_s),
-        "createdAt": _iso(samples[0].at_s),
-    }
-    for name, values in (
-        ("cpuMillicores", sorted(each.cpu_millicores for each in samples)),
-        ("memoryBytes", sorted(each.memory_bytes for each in samples)),
-    ):
-        for percent in (50, 90, 95, 99):
-            metrics[f"{name}P{percent}"] = values[
-                min(len(values) * percent // 100, len(values) - 1)
-            ]
-    return metrics
