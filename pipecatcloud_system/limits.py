@@ -1,6 +1,7 @@
 """Limits around every route, bot.py's own too: size and time of bodies, pace of WebSockets."""
 
 import asyncio
+import contextlib
 import time
 
 from starlette.datastructures import Headers
@@ -12,6 +13,8 @@ from pipecatcloud_system.errors import error_body
 MAX_BODY_BYTES = 1_000_000
 BODY_TIMEOUT_S = 30.0
 """From a request's head to the end of its body."""
+LINGER_S = 1.0
+"""How long the rest of a body is read on that has been refused."""
 WS_MESSAGES_PER_S = 200.0
 """Four times what sound in packets of 20 ms takes."""
 WS_BURST = 400.0
@@ -46,7 +49,20 @@ class BodyLimit:
         if body is None:
             return
         if len(body) > MAX_BODY_BYTES:
-            await _refuse(413, _TOO_LARGE, scope, receive, send)
+
+            async def lingering(message: Message) -> None:
+                if message["type"] != "http.response.body":
+                    await send(message)
+                    return
+                await send({**message, "more_body": True})
+                # Closed with a part of the body unread, the connection would lose the answer.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LINGER_S):
+                        while (await receive()).get("more_body", False):
+                            pass
+                await send({"type": "http.response.body", "body": b""})
+
+            await _refuse(413, _TOO_LARGE, scope, receive, lingering)
             return
 
         replayed = False

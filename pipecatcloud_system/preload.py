@@ -121,6 +121,7 @@ class Parent:
         self._controller: socket.socket | None = None
         self._heard = b""
         self._retiring = False
+        self._asked: set[int] = set()
         self._alone_since_s = time.monotonic()
 
     def run(self) -> int:
@@ -153,8 +154,9 @@ class Parent:
         alone_s = time.monotonic() - self._alone_since_s
         if self._controller is None and alone_s > self._alone_s and not self._retiring:
             self._retiring = True
-            for pid in self._folders:
-                # A pod that holds a session lets it end.
+            for pid in set(self._folders) - self._asked:
+                # A pod that holds a session lets it end; asked twice it would not.
+                self._asked.add(pid)
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGTERM)
         return self._retiring and not self._folders
@@ -228,6 +230,7 @@ class Parent:
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 folder = self._folders.pop(pid)
+                self._asked.discard(pid)
                 code = os.waitstatus_to_exitcode(status)
                 self._tell({"event": "exited", "folder": folder, "pid": pid, "status": code})
 

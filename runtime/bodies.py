@@ -1,5 +1,6 @@
 """Request bodies: their limits, and JSON as clients of the control plane send it."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -12,6 +13,8 @@ from runtime.errors import Refused
 
 MAX_BODY_BYTES = 2_000_000
 """Of a request to the control plane itself; what goes on to pods is streamed without limit."""
+BODY_TIMEOUT_S = 30.0
+"""From one piece of such a body to the next."""
 
 
 class BodyLimit:
@@ -26,12 +29,14 @@ class BodyLimit:
             return
         announced = Headers(scope=scope).get("content-length", "0")
         too_much = len(announced) > 15 or (announced.isdigit() and int(announced) > MAX_BODY_BYTES)
-        count = 0
+        count, whole = 0, False
 
         async def counted() -> Message:
-            nonlocal count
-            message = await receive()
-            count += len(message.get("body", b""))
+            nonlocal count, whole
+            if not too_much:
+                message = await _received(receive, whole)
+                whole = whole or not message.get("more_body", False)
+                count += len(message.get("body", b""))
             if too_much or count > MAX_BODY_BYTES:
                 text = f"The request body is larger than {MAX_BODY_BYTES:,} bytes."
                 raise HTTPException(413, text, {"connection": "close"})
@@ -40,8 +45,20 @@ class BodyLimit:
         await self._app(scope, counted, send)
 
 
+async def _received(receive: Receive, whole: bool) -> Message:
+    """The next message; while a body is coming, within a time."""
+    try:
+        async with asyncio.timeout(None if whole else BODY_TIMEOUT_S):
+            return await receive()
+    except TimeoutError:
+        text = f"The request body paused for more than {BODY_TIMEOUT_S:g} s."
+        raise HTTPException(408, text, {"connection": "close"}) from None
+
+
 def _streamed(path: str) -> bool:
-    return path.startswith("/v1/public/") and "/sessions/" in path
+    # An agent may be called sessions.
+    parts = path.split("/", 6)
+    return len(parts) == 7 and (parts[1], parts[2], parts[4]) == ("v1", "public", "sessions")
 
 
 async def json_object(request: Request) -> dict[str, Any]:

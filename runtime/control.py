@@ -278,6 +278,8 @@ class Sessions:
         live.judge(Verdict("terminated", None, reason))
         await self._release(live, GRACE_S)
         await live.over.wait()
+        if live.saving is not None:
+            await asyncio.wait({live.saving}, timeout=FULL_RETRY_S)
 
     async def stop_all(self, reason: str) -> None:
         """End every session."""
@@ -371,12 +373,12 @@ class Sessions:
             ended_s, verdict.end_state, verdict.completion, verdict.reason
         )
         self._live.pop(live.session.id, None)
+        live.saving = self._ending.spawn(self._record_end(live.session))
         live.over.set()
         await live.close()
         if live.session.room is not None:
             self._ending.spawn(self._rooms.delete(live.session.room))
         logger.info("{}: session ended: {}", live.session.id, verdict.reason)
-        self._ending.spawn(self._record_end(live.session))
 
     async def _record_end(self, session: Session) -> None:
         failed = session.end_state in FAILURES

@@ -118,7 +118,7 @@ class LocalPods:
         if spec is None:
             raise Unavailable(f"{self._agent} has no deployment.", BUSY_RETRY_S)
         # From here to where the claim is noted nothing waits: two claims never count the same.
-        if sum(each.session_id is not None for each in self._processes) >= self._limit:
+        if self.claimed >= self._limit:
             raise NoCapacity(BUSY_RETRY_S)
         process = self._free(spec.deployment_id)
         if process is None:
@@ -157,7 +157,9 @@ class LocalPods:
     @property
     def claimed(self) -> int:
         """How many pods are claimed."""
-        return sum(process.session_id is not None for process in self._processes)
+        return sum(
+            each.session_id is not None and not each.gone.is_set() for each in self._processes
+        )
 
     @property
     def failing(self) -> bool:
@@ -225,7 +227,7 @@ class LocalPods:
             since_s=self._loop.time(),
         )
         try:
-            process.folder.mkdir(parents=True, mode=0o700)
+            process.folder.mkdir(mode=0o700)
             process.note()
         except OSError as error:
             raise Unavailable(f"No pod can be started ({error.strerror}).", BUSY_RETRY_S) from None
@@ -283,11 +285,15 @@ class LocalPods:
     def _fail(self, process: LocalProcess, error: Unavailable) -> None:
         """A pod did not come to be ready."""
         logger.error("{}: a pod could not start: {}", self._agent, error)
-        self._failures += 1
-        self._not_before_s = self._loop.time() + min(2.0**self._failures, MAX_PAUSE_S)
+        self._pause()
         if not process.ready.done():
             process.ready.set_exception(error)
         self._disturbed.set()
+
+    def _pause(self) -> None:
+        """Start the next warm pod later, and later still if that fails too."""
+        self._failures += 1
+        self._not_before_s = self._loop.time() + min(2.0**self._failures, MAX_PAUSE_S)
 
     def _watched(self, process: LocalProcess) -> ProcessWatch:
         def ended() -> None:
@@ -318,6 +324,9 @@ class LocalPods:
             else:
                 self._fail(process, error)
         failed = status not in (0, None) and not wanted
+        if process.state == "warm":
+            # Nobody had claimed it or wanted its end.
+            self._pause()
         self._events.add(PodEvent("gone", process.pod, reason, failed, at_s=at_s))
         await self._read_log(process, last=True)
         self._forget(process)
@@ -357,7 +366,7 @@ class LocalPods:
             if process.deployment_id != spec.deployment_id or not self._limit:
                 self._tasks.spawn(process.end(GRACE_S))
         current = [each for each in free if each.deployment_id == spec.deployment_id]
-        taken = len(self._processes) - len(free)
+        taken = sum(not each.gone.is_set() for each in self._processes) - len(free)
         wanted = max(0, min(self._warm, self._limit - taken))
         if len(current) < wanted:
             if now_s >= self._not_before_s:

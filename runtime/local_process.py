@@ -66,7 +66,11 @@ class LocalProcess:
     @property
     def free(self) -> bool:
         """Whether a session may claim it."""
-        return self.session_id is None and self.state in ("starting", "warm")
+        return (
+            not self.gone.is_set()
+            and self.session_id is None
+            and self.state in ("starting", "warm")
+        )
 
     @property
     def lives(self) -> bool:
@@ -86,6 +90,7 @@ class LocalProcess:
             "deployment": self.deployment_id,
             "pid": self.pid,
             "id": self.id,
+            "cold": self.cold,
         }
         draft = self.folder / "pod.new"
         draft.write_text(json.dumps(record))
@@ -108,6 +113,7 @@ class LocalProcess:
         try:
             record = json.loads((folder / "pod.json").read_text())
             found = cls(folder, record["agent"], record["deployment"], record["pid"], record["id"])
+            found.cold = bool(record.get("cold"))
             if (folder / "claim").is_file():
                 found.session_id = (folder / "claim").read_text()
         except (OSError, ValueError, KeyError):

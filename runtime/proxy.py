@@ -23,6 +23,8 @@ READY_TIMEOUT_S = 10.0
 """How long a request waits for the pod to take its session."""
 RETRY_AFTER_S = 2.0
 MAX_PATH_BYTES = 8_000
+SMALL_DIGITS = 5
+"""Bodies below 100 kB go to the pod at once."""
 RESERVED = frozenset({"bot", "ws", "whatsapp", "readyz", "livez", "pcc"})
 """First parts of the pod's own paths, of which a session's clients need only api/offer."""
 HOP_BY_HOP = frozenset(
@@ -191,7 +193,13 @@ async def forward(
     leaving = asyncio.create_task(reading.cancel_when_gone(asyncio.current_task()))
     try:
         async with live.client.request(
-            scope["method"], url, headers=headers, data=body, allow_redirects=False
+            scope["method"],
+            url,
+            headers=headers,
+            data=body,
+            allow_redirects=False,
+            # A body that the pod refuses is not sent: its answer would be lost in the closing.
+            expect100=body is not None and not _small(scope),
         ) as response:
             await send(
                 {
@@ -223,6 +231,12 @@ async def forward(
 def has_body(scope: Scope) -> bool:
     """Whether a request announces a body."""
     return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
+
+
+def _small(scope: Scope) -> bool:
+    """Whether a body is known to be smaller than it would pay to ask for leave to send it."""
+    length = _length(scope) or ""
+    return length.isdigit() and len(length) <= SMALL_DIGITS
 
 
 def _length(scope: Scope) -> str | None:
@@ -328,11 +342,12 @@ async def forward_socket(
             code = 1011 if code in (1005, 1006, 1015) else code
             await send({"type": "websocket.close", "code": code})
 
-    leaving = asyncio.create_task(upstream())
-    both = {leaving, asyncio.create_task(downstream())}
+    both = {asyncio.create_task(upstream()), asyncio.create_task(downstream())}
     try:
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        return leaving.done() or pod.close_code in (1000, 1001, 1005)
+        # None: the client left first. A pod that closes is waited for by its client, who then
+        # seems to have left too.
+        return pod.close_code in (None, 1000, 1001, 1005)
     finally:
         for task in both:
             task.cancel()

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request
@@ -197,6 +198,17 @@ def application(plane: Plane) -> FastAPI:
             return JSONResponse({"status": "read only", "reason": "the disk is full"}, 503)
         return JSONResponse({"status": "ok"})
 
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = described()
+        for operation in (each for path in document["paths"].values() for each in path.values()):
+            # Wrong input is told as all else is that is wrong with a request.
+            if operation["responses"].pop("422", None):
+                operation["responses"]["400"] = {"description": "Names what is wrong"}
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -292,7 +304,7 @@ def _shown(path: str) -> str:
     """A path for the log: no ticket, no line break, not too long."""
     if path.startswith("/ws/generic/"):
         path = "/".join(path.split("/")[:4])
-    return path.encode("ascii", "backslashreplace").decode()[:MAX_PATH_CHARS].replace("\n", "\\n")
+    return path.encode("unicode_escape").decode()[:MAX_PATH_CHARS]
 
 
 async def _refused(_: Request, error: Exception) -> JSONResponse:

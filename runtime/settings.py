@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 BUNDLE = Path(__file__).resolve().parent.parent
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,52}[a-z0-9])?")
 """Of agents and organizations: as in a host's name, 54 characters at most."""
+LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 MAX_AGENTS_FILE_BYTES = 100_000
 KNOWN_AGENT_KEYS = frozenset({"folder", "deploy"})
 
@@ -92,8 +93,15 @@ class Settings:
             daily_api_key=given.get("DAILY_API_KEY"),
             daily_api_url=_url(given, "DAILY_API_URL") or cls.daily_api_url,
             webhook=_webhook(given),
-            log_level=given.get("RUNTIME_LOG_LEVEL", cls.log_level).upper(),
+            log_level=_log_level(given.get("RUNTIME_LOG_LEVEL", cls.log_level)),
         )
+
+
+def _log_level(text: str) -> str:
+    level = text.upper()
+    if level not in LOG_LEVELS:
+        raise ValueError(f"RUNTIME_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {text!r}.")
+    return level
 
 
 def port_number(text: str, name: str) -> int:
@@ -172,7 +180,6 @@ def _rate(text: str) -> float:
 
 def _webhook(given: Mapping[str, str]) -> WebhookSettings | None:
     import base64
-    import binascii
 
     url = _url(given, "RUNTIME_WEBHOOK_URL")
     if url is None:
@@ -182,7 +189,7 @@ def _webhook(given: Mapping[str, str]) -> WebhookSettings | None:
     text = given.get("RUNTIME_WEBHOOK_SECRET", "")
     try:
         secret = base64.b64decode(text.removeprefix("whsec_"), validate=True)
-    except binascii.Error:
+    except ValueError:
         secret = b""
     if len(secret) < 24:
         raise ValueError(
@@ -202,6 +209,8 @@ def _agents(name: str | None) -> dict[str, Registered]:
         if len(text) > MAX_AGENTS_FILE_BYTES:
             raise ValueError(f"is larger than {MAX_AGENTS_FILE_BYTES:,} bytes")
         entries = tomllib.loads(text.decode())["agents"]
+        if not isinstance(entries, dict):
+            raise ValueError("agents is no table")
         return {agent: _registered(path, agent, entry) for agent, entry in entries.items()}
     except KeyError:
         raise ValueError(f"RUNTIME_AGENTS: {path} has no [agents.NAME].") from None

@@ -99,7 +99,8 @@ class Store:
         try:
             result = await self._run(transacted)
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+            # The lower byte is the kind; the rest tells more, such as which call failed.
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
                 raise
             if not self.full:
                 logger.error("The store cannot be written: {}", error)

@@ -59,7 +59,9 @@ class Tail:
         except OSError:
             content = b""
         if not last:
-            content = content[: content.rfind(b"\n") + 1]
+            end = content.rfind(b"\n") + 1
+            # A line that does not fit is passed over, piece by piece.
+            content = content[: end or (len(content) if len(content) == MAX_READ_BYTES else 0)]
         if content:
             self._offset += len(content)
             lines = [line for raw in content.splitlines() if (line := _line(raw))]

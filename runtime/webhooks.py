@@ -11,6 +11,7 @@ import datetime
 import hashlib
 import hmac
 import json
+import sqlite3
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -96,18 +97,28 @@ class Webhooks:
         async with aiohttp.ClientSession(timeout=timeout) as client:
             while True:
                 self._woken.clear()
-                rows = await self._store.read(
-                    "SELECT * FROM messages WHERE delivered_s IS NULL AND next_s <= ? "
-                    "AND created_s > ? ORDER BY created_s LIMIT ?",
-                    (time.time(), time.time() - GIVE_UP_S, AT_ONCE),
-                )
-                if rows:
-                    # A write that finds no room is made up for by delivering once more.
-                    with contextlib.suppress(StoreFull):
-                        results = [self._deliver(client, settings, row) for row in rows]
-                        await self._store.write(*await asyncio.gather(*results))
+                try:
+                    if await self._deliver_due(client, settings):
                         continue
-                await self._pause()
+                    await self._pause()
+                except StoreFull:
+                    # What cannot be noted as delivered is delivered once more.
+                    await asyncio.sleep(LOOK_EVERY_S)
+                except sqlite3.Error as error:
+                    logger.error("Webhooks wait: the store cannot be read ({})", error)
+                    await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _deliver_due(self, client: aiohttp.ClientSession, settings: WebhookSettings) -> bool:
+        """Try to deliver some of the messages whose time has come; False if there are none."""
+        rows = await self._store.read(
+            "SELECT * FROM messages WHERE delivered_s IS NULL AND next_s <= ? "
+            "AND created_s > ? ORDER BY created_s LIMIT ?",
+            (time.time(), time.time() - GIVE_UP_S, AT_ONCE),
+        )
+        results = [self._deliver(client, settings, row) for row in rows]
+        if results:
+            await self._store.write(*await asyncio.gather(*results))
+        return bool(results)
 
     async def _pause(self) -> None:
         """Wait for the next message, or until one is due again."""
@@ -117,16 +128,15 @@ class Webhooks:
         )
         due_s = rows[0][0]
         pause_s = LOOK_EVERY_S if due_s is None else min(LOOK_EVERY_S, due_s - time.time())
-        with contextlib.suppress(TimeoutError, StoreFull):
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.05, pause_s)):
                 await self._woken.wait()
                 # What was stored with the transaction that is just being made.
                 await asyncio.sleep(0.02)
             return
-        with contextlib.suppress(StoreFull):
-            await self._store.write(
-                ("DELETE FROM messages WHERE delivered_s < ?", (time.time() - KEEP_S,))
-            )
+        await self._store.write(
+            ("DELETE FROM messages WHERE delivered_s < ?", (time.time() - KEEP_S,))
+        )
 
     async def _deliver(
         self, client: aiohttp.ClientSession, settings: WebhookSettings, row: Row

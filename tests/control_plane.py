@@ -189,7 +189,8 @@ def start_plane(folder: Path, agents: Mapping[str, Path], **environment: str) ->
     except BaseException:
         process.kill()
         process.wait()
-        clean_up(data)
+        if b"Another control plane" not in log.read_bytes()[before:]:
+            clean_up(data)
         raise
     return plane
 

@@ -90,12 +90,6 @@ def public_routes(plane: Plane) -> APIRouter:
             reply["iceConfig"] = {"iceServers": list(plane.settings.ice_servers)}
         return JSONResponse(reply)
 
-    @router.api_route(
-        "/{agent}/sessions/{session_id}/{path:path}",
-        methods=list(proxy.FORWARDED),
-        operation_id="session_api",
-        response_model=None,
-    )
     async def session_api(
         agent: str, session_id: str, path: str, request: Request, _: caller
     ) -> Forward:
@@ -103,9 +97,20 @@ def public_routes(plane: Plane) -> APIRouter:
         prefix = proxy.session_prefix(agent, session_id)
         raw = request.scope["raw_path"].partition(b"?")[0].decode("latin-1")
         # As it came, percent signs and all: after the fifth slash of the session's prefix.
-        inner = proxy.checked_path(raw.split("/", 6)[6])
+        parts = raw.split("/", 6)
+        if len(parts) < 7 or (parts[1], parts[2], parts[4]) != ("v1", "public", "sessions"):
+            raise Refused(400, "The path holds signs that mean more than they show.")
+        inner = proxy.checked_path(parts[6])
         return Forward(await plane.sessions.get(agent, session_id), inner, prefix)
 
+    for method in proxy.FORWARDED:
+        router.add_api_route(
+            "/{agent}/sessions/{session_id}/{path:path}",
+            session_api,
+            methods=[method],
+            operation_id=f"session_api_{method.lower()}",
+            response_model=None,
+        )
     return router
 
 
@@ -184,7 +189,10 @@ def _admitted(plane: Plane, agent: Agent, ticket: str, body: str) -> str:
     if body:
         try:
             text = body.replace(" ", "+").replace("-", "+").replace("_", "/").rstrip("=")
-            json.loads(base64.b64decode(text + "=" * (-len(text) % 4), validate=True))
+            content = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+            if len(content) > MAX_SOCKET_BODY_BYTES:
+                raise Refused(413, f"body: takes {MAX_SOCKET_BODY_BYTES:,} bytes at most.")
+            json.loads(content)
         except (binascii.Error, ValueError, RecursionError):
             raise Refused(400, "The body parameter is not base64 of JSON.") from None
     if agent.settings.websocket_auth != "none":

@@ -1,0 +1,187 @@
+"""For tests: Pipecat Cloud's own command lines and SDK, each in an environment of its own."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from control_plane import RunningPlane
+
+ROOT = Path(__file__).parents[1]
+ENVIRONMENTS = ROOT / "build" / "clients"
+"""Kept from run to run."""
+INSTALL_TIMEOUT_S = 900
+COMMAND_TIMEOUT_S = 120
+COLUMNS = "400"
+"""Wide enough for no line to be broken."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client as somebody installs it."""
+
+    name: str
+    packages: tuple[str, ...]
+    free: frozenset[str]
+    """What it takes in other versions than constraints.txt names."""
+    program: tuple[str, ...]
+    json: bool
+    """Whether it can print JSON, and whether its exit status tells of refusals."""
+
+
+OLD = Client("pcc", ("pipecatcloud==0.6.0",), frozenset({"pipecatcloud"}), ("pcc",), False)
+"""The last line of clients that has a program of its own."""
+NEW = Client(
+    "pipecat-cloud",
+    ("pipecat-ai[cli]", "pipecatcloud"),
+    frozenset({"rich"}),
+    ("pipecat", "cloud"),
+    True,
+)
+
+
+def environment(client: Client) -> Path:
+    """The folder of a client's programs, installed there if they are not yet.
+
+    Where they cannot be installed, the test is skipped, or fails where CI is set.
+    """
+    folder = ENVIRONMENTS / client.name
+    pins = [
+        line
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if re.split("[=;]", line)[0].lower() not in client.free
+    ]
+    wanted = "\n".join((sys.version, *client.packages, *pins))
+    made = folder / "made"
+    if made.is_file() and made.read_text() == wanted:
+        return folder / "bin"
+    shutil.rmtree(folder, ignore_errors=True)
+    constraints = ENVIRONMENTS / f"{client.name}.txt"
+    options = ("--quiet", "--disable-pip-version-check", "-c", str(constraints))
+    try:
+        ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
+        constraints.write_text("\n".join(pins))
+        for command in (
+            (sys.executable, "-m", "venv", str(folder)),
+            (str(folder / "bin" / "python"), "-m", "pip", "install", *options, *client.packages),
+        ):
+            subprocess.run(
+                command, check=True, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S
+            )
+    except (OSError, subprocess.SubprocessError) as error:
+        said = (getattr(error, "stderr", None) or str(error)).strip()[-500:]
+        message = f"{' '.join(client.packages)} cannot be installed in {folder}: {said}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    made.write_text(wanted)
+    return folder / "bin"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command did."""
+
+    command: str
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """What it printed, which is one JSON value and nothing else."""
+        return json.loads(self.out)
+
+    def shows(self, *texts: str) -> "Ran":
+        """Itself, if all of these stand in what it printed."""
+        missing = [text for text in texts if text not in self.out + self.err]
+        assert not missing, f"{self.command} ({self.code}) without {missing}:\n{self.out}{self.err}"
+        return self
+
+    def good(self, *texts: str) -> "Ran":
+        """Itself, if it went well and shows these."""
+        assert self.code == 0, f"{self.command} ({self.code}):\n{self.out}{self.err}"
+        return self.shows(*texts)
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """A client that is pointed at a control plane, as its operator."""
+
+    client: Client
+    programs: Path
+    plane: RunningPlane
+    home: Path
+
+    @property
+    def config(self) -> Path:
+        """The file that it keeps its settings in."""
+        return self.home / "pipecatcloud.toml"
+
+    def run(self, *words: str, output: str = "json") -> Ran:
+        """Run a command; it prints as it is told to, if it knows more ways than one."""
+        program, *rest = self.client.program
+        options = ("--output", output) if self.client.json else ()
+        return self._run((str(self.programs / program), *rest, *options, *words), " ".join(words))
+
+    def run_all(self, *commands: Sequence[str], output: str = "json") -> list[Ran]:
+        """Run commands at the same time."""
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            return list(threads.map(lambda words: self.run(*words, output=output), commands))
+
+    def insist(self, *words: str) -> Ran:
+        """Run a command until it has its answer.
+
+        For those of the clients that close their connection before they have read the body: where
+        it comes a moment after the head, it is lost on them.
+        """
+        for _ in range(20):
+            ran = self.run(*words)
+            if "Unable to get" not in ran.out + ran.err:
+                break
+        return ran
+
+    def python(self, source: str, *words: str) -> Any:
+        """The JSON that a Python program prints in the client's environment."""
+        ran = self._run((str(self.programs / "python"), "-c", source, *words), "python")
+        return ran.good().json
+
+    def refused(self, ran: Ran, *texts: str) -> None:
+        """Check that a command was told no, and says so."""
+        ran.shows(*texts)
+        assert ran.code == 1 or not self.client.json, f"{ran.command}: {ran.code}"
+
+    def _run(self, command: Sequence[str], name: str) -> Ran:
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("RUNTIME_", "PIPECAT_", "PCC_", "PYTHON"))
+        }
+        settings = {
+            "HOME": str(self.home),
+            "COLUMNS": COLUMNS,
+            "PYTHONUTF8": "1",
+            "PIPECAT_API_HOST": self.plane.url,
+            "PIPECAT_TOKEN": self.plane.private_key,
+            "PIPECAT_ORG": "local",
+            "PIPECAT_CONFIG_PATH": str(self.config),
+            "PIPECAT_DEFAULT_PUBLIC_KEY": self.plane.public_key,
+        }
+        ran = subprocess.run(
+            command,
+            cwd=self.home,
+            env=inherited | settings,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_TIMEOUT_S,
+        )
+        return Ran(name, ran.returncode, ran.stdout, ran.stderr)
