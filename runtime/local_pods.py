@@ -30,6 +30,8 @@ Lines = Callable[[Pod, list[LogLine]], None]
 
 IDLE_BUFFER_S = 30.0
 """How long a pod that nobody has claimed is kept beyond those that are to be kept warm."""
+REPLACE_AFTER_S = 0.1
+"""How long after a claim another pod is started in its place: both at once take longer."""
 PARENT_IDLE_S = 300.0
 """How long a deployment without pods stays loaded."""
 BUSY_RETRY_S = 5.0
@@ -85,6 +87,7 @@ class LocalPods:
         self._failures = 0
         self._not_before_s = 0.0
         self._used_s = self._loop.time()
+        (run / "pods").mkdir(exist_ok=True)
         self._adopt()
         self._tending = self._tasks.spawn(self._tend())
         self._tasks.spawn(self._read_logs())
@@ -353,6 +356,8 @@ class LocalPods:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._disturbed.wait()
+                # The session that has just been given a pod comes first.
+                await asyncio.sleep(REPLACE_AFTER_S)
             self._disturbed.clear()
 
     def _tend_once(self) -> float:

@@ -184,7 +184,7 @@ async def forward(
     reading = _Body(receive)
     body: Any = None
     if has_body(scope):
-        body = reading.chunks()
+        body = await reading.whole_at_once() or reading.chunks()
         if length := _length(scope):
             headers["content-length"] = length
     else:
@@ -255,12 +255,21 @@ class _Body:
         self.gone = False
         """Whether the client has left."""
         self._receive = receive
+        self._first: Message | None = None
+
+    async def whole_at_once(self) -> bytes | None:
+        """The body, if its first piece is all of it: most are, and go on in one packet then."""
+        self._first = await self._receive()
+        if self._first["type"] == "http.disconnect" or self._first.get("more_body", False):
+            return None
+        self.whole.set()
+        return bytes(self._first.get("body", b""))
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body; ConnectionResetError where the client leaves in the middle of it."""
         more = True
         while more:
-            message: Message = await self._receive()
+            message, self._first = self._first or await self._receive(), None
             if message["type"] == "http.disconnect":
                 self.gone = True
                 raise ConnectionResetError

@@ -252,5 +252,4 @@ def run_folder(data: Path) -> Path:
     private = stat.S_IMODE(found.st_mode) == 0o700 and found.st_uid == os.getuid()
     if not stat.S_ISDIR(found.st_mode) or not private:
         raise ValueError(f"{folder} is not this user's own; remove it.")
-    (folder / "pods").mkdir(exist_ok=True)
     return folder

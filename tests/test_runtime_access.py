@@ -71,7 +71,9 @@ def test_the_table_of_who_may_call_what_is_whole(plane: RunningPlane) -> None:
 def test_every_route_asks_for_the_key_that_the_table_names(plane: RunningPlane) -> None:
     wrong = "pcc_pat_" + "x" * 43
     for (method, path), who in _table().items():
-        if path.startswith("/dashboard/session") or (method == "DELETE" and path.endswith("{name}")):
+        if path.startswith("/dashboard/session") or (
+            method == "DELETE" and path.endswith("{name}")
+        ):
             continue
         url = _url(plane, path)
         answers = {
