@@ -191,7 +191,8 @@ class Agents:
             raise Refused(
                 400,
                 f"No folder is registered for the agent {name[:60]!r} (there are: {known}). Add "
-                f'[agents.{name[:60]}] folder = "…" to the file that RUNTIME_AGENTS names, and '
+                f'a table agents.{name[:60]} with folder = "…" to the file that RUNTIME_AGENTS names, '
+                "and "
                 "start the control plane anew.",
             )
         if settings.secret_set is not None:

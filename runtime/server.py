@@ -44,6 +44,7 @@ from runtime.tasks import Tasks
 from runtime.tickets import Tickets
 from runtime.vault import Vault
 from runtime.webhooks import Webhooks
+from runtime.wire import Protocol
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 GRACE_S = 10.0
@@ -351,6 +352,7 @@ class _Uvicorn(uvicorn.Server):
 def _config(app: FastAPI) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=Protocol,
         log_config=None,
         access_log=False,
         server_header=False,

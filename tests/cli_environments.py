@@ -130,28 +130,16 @@ class CommandLine:
         """Run a command; it prints as it is told to, if it knows more ways than one."""
         program, *rest = self.client.program
         options = ("--output", output) if self.client.json else ()
-        return self._run((str(self.programs / program), *rest, *options, *words), " ".join(words))
+        return self._run((str(self.programs / program), *rest, *options, *words), words)
 
     def run_all(self, *commands: Sequence[str], output: str = "json") -> list[Ran]:
         """Run commands at the same time."""
         with ThreadPoolExecutor(os.cpu_count()) as threads:
             return list(threads.map(lambda words: self.run(*words, output=output), commands))
 
-    def insist(self, *words: str) -> Ran:
-        """Run a command until it has its answer.
-
-        For those of the clients that close their connection before they have read the body: where
-        it comes a moment after the head, it is lost on them.
-        """
-        for _ in range(20):
-            ran = self.run(*words)
-            if "Unable to get" not in ran.out + ran.err:
-                break
-        return ran
-
     def python(self, source: str, *words: str) -> Any:
         """The JSON that a Python program prints in the client's environment."""
-        ran = self._run((str(self.programs / "python"), "-c", source, *words), "python")
+        ran = self._run((str(self.programs / "python"), "-c", source, *words), ("python",))
         return ran.good().json
 
     def refused(self, ran: Ran, *texts: str) -> None:
@@ -159,7 +147,7 @@ class CommandLine:
         ran.shows(*texts)
         assert ran.code == 1 or not self.client.json, f"{ran.command}: {ran.code}"
 
-    def _run(self, command: Sequence[str], name: str) -> Ran:
+    def _run(self, command: Sequence[str], words: Sequence[str]) -> Ran:
         inherited = {
             name: value
             for name, value in os.environ.items()
@@ -184,4 +172,4 @@ class CommandLine:
             text=True,
             timeout=COMMAND_TIMEOUT_S,
         )
-        return Ran(name, ran.returncode, ran.stdout, ran.stderr)
+        return Ran(" ".join(words), ran.returncode, ran.stdout, ran.stderr)
