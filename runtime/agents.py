@@ -190,10 +190,9 @@ class Agents:
             known = ", ".join(self.registered)
             raise Refused(
                 400,
-                f"No folder is registered for the agent {name[:60]!r} (there are: {known}). Add "
-                f'a table agents.{name[:60]} with folder = "…" to the file that RUNTIME_AGENTS names, '
-                "and "
-                "start the control plane anew.",
+                f"No folder is registered for the agent {name[:60]!r} (there are: {known}). Add a "
+                f'table agents.{name[:60]} with folder = "…" to the file that RUNTIME_AGENTS '
+                "names, and start the control plane anew.",
             )
         if settings.secret_set is not None:
             await self._vault.values(settings.secret_set)
