@@ -50,7 +50,8 @@ LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 GRACE_S = 10.0
 """For running sessions at an end that takes them along."""
 CLOSE_TIMEOUT_S = 5
-MAX_HEAD_BYTES = 64 * 1024
+MAX_REQUESTS = 1_000
+"""Connections and requests at once; one more is answered with 503."""
 KEYS_EVERY_S = 2.0
 VERSION = "0.1.0"
 MAX_PATH_CHARS = 200
@@ -356,7 +357,7 @@ def _config(app: FastAPI) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+        limit_concurrency=MAX_REQUESTS,
         ws_max_size=1_000_000,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=CLOSE_TIMEOUT_S,

@@ -1,10 +1,18 @@
 """Answers leave in one piece: some clients let go of a connection once they have read the head."""
 
 import asyncio
+import json
+from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from runtime.errors import error_body
+
+MAX_HEAD_BYTES = 64 * 1024
+"""Of a request line with its headers."""
+HEAD_TIMEOUT_S = 10.0
+"""From a connection's beginning, or a request's first byte, to the end of its headers."""
 FLUSH_BYTES = 65_536
 """More than this is sent at once."""
 
@@ -40,9 +48,61 @@ class OneWrite:
             self._transport.write(b"".join(held))
 
 
-class Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """uvicorn's, over such a transport."""
+class Protocol(HttpToolsProtocol):
+    """uvicorn's, over such a transport, with limits on what a connection costs before it asks."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    _timer: asyncio.TimerHandle | None = None
+    """Runs while a head is awaited."""
+    _head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has connected."""
-        super().connection_made(OneWrite(transport))
+        super().connection_made(OneWrite(transport))  # type: ignore[arg-type]
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, unless a head is too long by now."""
+        super().data_received(data)
+        if self._timer is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(431, f"The request's head is larger than {MAX_HEAD_BYTES:,} bytes.")
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self._await_head()
+
+    def on_headers_complete(self) -> None:
+        """Its head is there."""
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of the connection."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        self._stop_waiting()
+        self._head_bytes = 0
+        text = f"The request's head took longer than {HEAD_TIMEOUT_S:g} s."
+        self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self._refuse, 408, text)
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answer without a route, and close."""
+        self._stop_waiting()
+        if self.transport.is_closing():
+            return
+        content = json.dumps(error_body(status, message)).encode()
+        head = (
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nconnection: close\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n"
+        )
+        self.transport.write(head.encode() + content)
+        self.transport.close()
