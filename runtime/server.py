@@ -291,11 +291,15 @@ POLICY = (
 )
 
 
+ONCE = frozenset({b"x-content-type-options", b"referrer-policy"})
+"""Headers that a pod may have set as well."""
+
+
 def _once(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     seen: set[bytes] = set()
     kept = []
     for key, value in headers:
-        if key == b"x-content-type-options" and key in seen:
+        if key in ONCE and key in seen:
             continue
         seen.add(key)
         kept.append((key, value))

@@ -92,6 +92,31 @@ def test_every_route_asks_for_the_key_that_the_table_names(plane: RunningPlane) 
         assert not any(status >= 500 for status in answers.values()), (method, path, answers)
 
 
+def test_pages_of_allowed_origins_may_ask_and_no_others(tmp_path: Path) -> None:
+    agents = {"stub": stub_agent(tmp_path / "stub")}
+    path = "/v1/public/stub/start"
+    wanted = {
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization, content-type",
+    }
+    with running_plane(tmp_path, agents, RUNTIME_ALLOWED_ORIGINS="https://a.example") as plane:
+        for origin, allowed in (("https://a.example", True), ("https://b.example", False)):
+            headers = {"origin": origin, **wanted}
+            answer = plane.ask("OPTIONS", path, key="", headers=headers)
+            told = answer.headers["access-control-allow-origin"]
+            assert (answer.status, told) == ((200, origin) if allowed else (400, None))
+        reply = plane.ask("POST", path, {}, plane.public_key, {"origin": "https://a.example"})
+        assert reply.headers["access-control-allow-origin"] == "https://a.example"
+        session = f"/v1/public/stub/sessions/{reply.json['sessionId']}/echo"
+        answer = plane.ask(
+            "GET", session, key=plane.public_key, headers={"origin": "https://b.example"}
+        )
+        assert answer.headers["access-control-allow-origin"] is None
+        assert answer.headers.get_all("referrer-policy") == ["no-referrer"]
+        # A page whose name was pointed at this machine.
+        assert plane.ask("GET", "/livez", key="", headers={"host": "b.example"}).status == 400
+
+
 def test_wrong_keys_are_slowed_down(plane: RunningPlane) -> None:
     url = f"{plane.url}/v1/organizations"
     statuses = [_asked(url, "GET", f"pk_{number}") for number in range(40)]
