@@ -23,6 +23,8 @@ READY_TIMEOUT_S = 10.0
 """How long a request waits for the pod to take its session."""
 RETRY_AFTER_S = 2.0
 MAX_PATH_BYTES = 8_000
+PROMPT_S = 0.05
+"""Answers that take longer are given up when their client leaves."""
 SMALL_DIGITS = 5
 """Bodies below 100 kB go to the pod at once."""
 RESERVED = frozenset({"bot", "ws", "whatsapp", "readyz", "livez", "pcc"})
@@ -94,15 +96,12 @@ def request_headers(headers: Iterable[tuple[bytes, bytes]]) -> CIMultiDict[str]:
     return kept
 
 
-def response_headers(
-    headers: Iterable[tuple[str, str]], prefix: str, length_known: bool
-) -> list[tuple[bytes, bytes]]:
+def response_headers(headers: Iterable[tuple[str, str]], prefix: str) -> list[tuple[bytes, bytes]]:
     """The headers that go back to the client.
 
     Args:
         headers: the pod's.
         prefix: the session's own path, which stands before every path of the pod.
-        length_known: whether content-length holds for what is sent.
     """
     given = [(name.lower(), value) for name, value in headers]
     named = {
@@ -114,8 +113,6 @@ def response_headers(
     kept = []
     for name, value in given:
         if name in NOT_RETURNED or name in named or name.startswith("access-control-"):
-            continue
-        if name == "content-length" and not length_known:
             continue
         if name == "location":
             value = rewritten(value, prefix)
@@ -190,7 +187,9 @@ async def forward(
     else:
         reading.whole.set()
     begun = False
-    leaving = asyncio.create_task(reading.cancel_when_gone(asyncio.current_task()))
+    watching = asyncio.get_running_loop().call_later(
+        PROMPT_S, reading.watch, asyncio.current_task()
+    )
     try:
         async with live.client.request(
             scope["method"],
@@ -205,13 +204,15 @@ async def forward(
                 {
                     "type": "http.response.start",
                     "status": response.status,
-                    "headers": response_headers(response.headers.items(), prefix, True),
+                    "headers": response_headers(response.headers.items(), prefix),
                 }
             )
             begun = True
-            async for chunk in response.content.iter_any():
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+            more = True
+            while more:
+                chunk = await response.content.readany()
+                more = not response.content.at_eof()
+                await send({"type": "http.response.body", "body": chunk, "more_body": more})
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         if begun or reading.gone:
             # Half an answer: cut off, so that nobody takes it for a whole one.
@@ -225,7 +226,8 @@ async def forward(
             raise
         raise ConnectionResetError from None
     finally:
-        leaving.cancel()
+        watching.cancel()
+        reading.unwatch()
 
 
 def has_body(scope: Scope) -> bool:
@@ -256,6 +258,7 @@ class _Body:
         """Whether the client has left."""
         self._receive = receive
         self._first: Message | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     async def whole_at_once(self) -> bytes | None:
         """The body, if its first piece is all of it: most are, and go on in one packet then."""
@@ -278,7 +281,16 @@ class _Body:
             more = message.get("more_body", False)
         self.whole.set()
 
-    async def cancel_when_gone(self, task: "asyncio.Task[Any] | None") -> None:
+    def watch(self, task: "asyncio.Task[Any] | None") -> None:
+        """From now on, cancel a task when the client has left."""
+        self._watching = asyncio.create_task(self._cancel_when_gone(task))
+
+    def unwatch(self) -> None:
+        """Watch no longer."""
+        if self._watching is not None:
+            self._watching.cancel()
+
+    async def _cancel_when_gone(self, task: "asyncio.Task[Any] | None") -> None:
         """Cancel whoever waits for the pod's answer once nobody waits for his."""
         await self.whole.wait()
         while (await self._receive())["type"] != "http.disconnect":
