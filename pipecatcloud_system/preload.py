@@ -9,7 +9,8 @@ Talks JSON lines over a Unix socket, with one controller at a time:
     controller: {"retire": true}                               end once the last pod has ended
 
 STATUS is the pod's exit status, or minus the signal that killed it. A pod listens on FOLDER/sock,
-logs as its environment says, and prints to FOLDER/output.log.
+logs as its environment says, and prints to FOLDER/output.log. Its
+STATUS is left in FOLDER/status too.
 """
 
 import argparse
@@ -232,6 +233,9 @@ class Parent:
                 folder = self._folders.pop(pid)
                 self._asked.discard(pid)
                 code = os.waitstatus_to_exitcode(status)
+                # A controller that is just being killed may take the news along with it.
+                with contextlib.suppress(OSError):
+                    Path(folder, "status").write_text(str(code))
                 self._tell({"event": "exited", "folder": folder, "pid": pid, "status": code})
 
     def _tell(self, event: dict[str, Any]) -> None:

@@ -403,16 +403,17 @@ class Sessions:
     async def _adopt(self) -> None:
         """Go on with the sessions whose pods live; end, in the books, those whose pods do not."""
         claimed: dict[str, tuple[str, Pod]] = {}
+        gone: dict[str | None, PodEvent] = {}
         for name, backend in self._agents.backends.items():
-            for pod in (await backend.list()).pods:
+            snapshot = await backend.list()
+            gone |= {event.pod.session_id: event for event in snapshot.gone if event.pod}
+            for pod in snapshot.pods:
                 if pod.session_id is not None:
                     claimed[pod.session_id] = (name, pod)
         for session in await self.records.unended():
             found = claimed.pop(session.id, None)
             if found is None:
-                ended = session.with_end(
-                    session.alive_s, "unknown", None, "its pod ended while no control plane ran"
-                )
+                ended = _ended_unseen(session, gone.get(session.id))
                 await self._record_end(ended)
                 if ended.room is not None:
                     self._ending.spawn(self._rooms.delete(ended.room))
@@ -453,3 +454,12 @@ class Sessions:
         await self._store.write(
             records.insert(live.session), *self._webhooks.message("session.created", live.session)
         )
+
+
+def _ended_unseen(session: Session, event: PodEvent | None) -> Session:
+    """A session whose pod ended while no control plane ran; event: what its parent has left."""
+    if event is None or event.at_s is None:
+        reason = "its pod ended while no control plane ran"
+        return session.with_end(session.alive_s, "unknown", None, reason)
+    state: EndState = "agent_error" if event.failed else "completed"
+    return session.with_end(event.at_s, state, None, event.reason)

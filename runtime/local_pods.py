@@ -83,6 +83,7 @@ class LocalPods:
         self._tasks = Tasks()
         self._ending = Tasks()
         self._events = PodEvents()
+        self._gone: tuple[PodEvent, ...] = ()
         self._disturbed = asyncio.Event()
         self._failures = 0
         self._not_before_s = 0.0
@@ -149,7 +150,7 @@ class LocalPods:
         pods = tuple(
             process.pod for process in self._processes if process.id and not process.gone.is_set()
         )
-        return Snapshot(pods, self._events.cursor)
+        return Snapshot(pods, self._events.cursor, self._gone)
 
     def watch(self, cursor: str) -> AsyncIterator[PodEvent]:
         """What happens from there on; see PodBackend."""
@@ -304,6 +305,12 @@ class LocalPods:
 
         return ProcessWatch(process.pid, ended)
 
+    async def _exit_status(self, process: LocalProcess) -> int | None:
+        if (left := process.status()) is not None:
+            return left[0]
+        launcher = await self._launchers.known(process.deployment_id)
+        return None if launcher is None else await launcher.exit_status(process.pid)
+
     async def _over(self, process: LocalProcess, at_s: float) -> None:
         """A pod's process has ended, at a time in seconds since the epoch."""
         if process.gone.is_set():
@@ -311,8 +318,7 @@ class LocalPods:
         process.gone.set()
         # What it started, a voice for example, ends with it.
         signal_group(process.pid, None, signal.SIGKILL)
-        launcher = await self._launchers.known(process.deployment_id)
-        status = None if launcher is None else await launcher.exit_status(process.pid)
+        status = await self._exit_status(process)
         wanted = process.state == "draining"
         reason = exit_reason(status, wanted)
         if self._groups is not None:
@@ -431,6 +437,10 @@ class LocalPods:
                 continue
             if not process.lives:
                 # Ended meanwhile, or never begun.
+                if process.session_id is not None and (left := process.status()) is not None:
+                    status, at_s = left
+                    reason = exit_reason(status, wanted=False)
+                    self._gone += (PodEvent("gone", process.pod, reason, status != 0, at_s=at_s),)
                 if lines := process.tail.read(last=True):
                     self._lines(process.pod, lines)
                 self._forget(process)

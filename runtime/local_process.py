@@ -120,6 +120,14 @@ class LocalProcess:
             return None
         return found
 
+    def status(self) -> tuple[int, float] | None:
+        """Its exit status and when that was seen, if its parent saw it and has left word."""
+        file = self.folder / "status"
+        try:
+            return int(file.read_text()), file.stat().st_mtime
+        except (OSError, ValueError):
+            return None
+
     def forget(self) -> None:
         """Remove its folder."""
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -81,6 +81,8 @@ class Snapshot:
 
     pods: tuple[Pod, ...]
     cursor: str
+    gone: tuple[PodEvent, ...] = ()
+    """Claimed pods that ended while nobody watched."""
 
 
 class PodBackend(Protocol):

@@ -89,10 +89,11 @@ def test_sessions_outlive_their_control_plane(tmp_path: Path) -> None:
         assert _who(third, kept) == pid
         after = third.session("stub", kept)
         assert (after["endState"], after["createdAt"]) == ("active", before["createdAt"])
-        # Of those that died meanwhile nobody knows how, nor are they paid for longer than seen.
+        # Of those that died meanwhile the pods' parent has left word, of how and when.
         for session_id in lost:
             told = third.session("stub", session_id)
-            assert told["endState"] == "unknown"
+            assert told["endState"] == "agent_error"
+            assert "SIGKILL" in told["endReason"]
             assert told["billableSeconds"] < left_s - began_s
         # What crashes from now on is told as ever.
         os.kill(_who(third, crashed), signal.SIGKILL)
