@@ -306,10 +306,12 @@ class LocalPods:
         return ProcessWatch(process.pid, ended)
 
     async def _exit_status(self, process: LocalProcess) -> int | None:
-        if (left := process.status()) is not None:
-            return left[0]
-        launcher = await self._launchers.known(process.deployment_id)
-        return None if launcher is None else await launcher.exit_status(process.pid)
+        told, left = None, process.status()
+        if left is None and (launcher := await self._launchers.known(process.deployment_id)):
+            told = await launcher.exit_status(process.pid)
+            # It may have been told to a control plane that was just being killed.
+            left = process.status()
+        return told if left is None else left[0]
 
     async def _over(self, process: LocalProcess, at_s: float) -> None:
         """A pod's process has ended, at a time in seconds since the epoch."""
