@@ -1,6 +1,5 @@
 """Sessions, their measurements and their logs, as rows of the store."""
 
-import time
 from dataclasses import dataclass
 
 from runtime.sessions import Session
@@ -133,14 +132,6 @@ class Records:
         )
         return [_session(row) for row in rows], count[0][0]
 
-    async def totals(self) -> dict[str, tuple[int, float]]:
-        """Of each agent: its ended sessions, and what they cost in seconds."""
-        rows = await self._store.read(
-            "SELECT agent, count(*), total(billable_s) FROM sessions "
-            "WHERE ended_s IS NOT NULL GROUP BY agent"
-        )
-        return {row[0]: (row[1], row[2]) for row in rows}
-
     # --- measurements ------------------------------------------------------------------------
 
     async def add_reading(self, reading: Reading) -> None:
@@ -241,8 +232,3 @@ class Records:
             (*values, limit, offset),
         )
         return rows, count[0][0]
-
-
-def now_s() -> float:
-    """Seconds since the epoch."""
-    return time.time()
