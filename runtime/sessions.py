@@ -5,7 +5,7 @@ starting ----------> ended
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 Transport = Literal["webrtc", "daily", "websocket"]
 EndState = Literal[
@@ -16,14 +16,7 @@ EndState = Literal[
     "agent_error",
     "unknown",
 ]
-END_STATES: tuple[EndState, ...] = (
-    "completed",
-    "ended_before_agent_start",
-    "agent_start_timeout",
-    "terminated",
-    "agent_error",
-    "unknown",
-)
+END_STATES: tuple[EndState, ...] = get_args(EndState)
 FAILURES: frozenset[EndState] = frozenset({"agent_start_timeout", "agent_error"})
 """Of these the operator is told as failed sessions."""
 
