@@ -306,8 +306,8 @@ def test_troubles_are_told(plane: RunningPlane, visit: Callable[..., Operator]) 
 
     page.context.route("**/v1/public/stranger/start", refuse)
     visitor.start("stranger")
-    notice = until(lambda: visitor.text("notice"))
-    assert "stranger could not be started: All pods are taken" in notice
+    refusal = "stranger could not be started: All pods are taken"
+    until(lambda: visitor.text("notice"), lambda notice: refusal in notice)
     visitor.button("Dismiss").click()
     assert not page.locator("#notice").is_visible()
 
