@@ -255,12 +255,6 @@ class Agents:
         rows = await self._store.read("SELECT * FROM deployments WHERE id = ?", (deployment_id,))
         return _deployment(rows[0]) if rows else None
 
-    async def settled(self, name: str) -> Agent:
-        """The agent once its last deployment is active, or has failed."""
-        while (rolling := self._pods[name].rolling) is not None and not rolling.done():
-            await asyncio.wait({rolling})
-        return self.get(name)
-
     def _pods_of(self, name: str) -> _Pods:
         if name not in self._pods:
             backend = LocalPods(

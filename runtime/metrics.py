@@ -26,7 +26,7 @@ from prometheus_client.metrics_core import (
     Metric,
 )
 from prometheus_client.registry import Collector
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 from runtime.plane import Plane
 from runtime.store import Store
@@ -142,12 +142,12 @@ class _Reading:
 class Metrics(Collector):
     """What the control plane tells of itself, in a registry of its own."""
 
-    def __init__(self, plane: Plane) -> None:
+    def __init__(self, plane: Plane, totals: Totals) -> None:
         self._plane = plane
-        self._totals = Totals(plane.store)
+        self._totals = totals
         self._reading = _Reading()
         self.registry = CollectorRegistry()
-        self.requests = Counter(
+        self._requests = Counter(
             f"{PREFIX}_http_requests",
             "Requests answered, by the route's pattern and the status; 101 is an open WebSocket.",
             ("route", "status"),
@@ -160,6 +160,12 @@ class Metrics(Collector):
             registry=self.registry,
         )
         self.registry.register(self)
+
+    def count(self, scope: Scope, status: str) -> None:
+        """Count a request that has been answered, with the status, or a WebSocket."""
+        # The router has left the route that it chose in the scope.
+        route = getattr(scope.get("route"), "path", UNMATCHED)
+        self._requests.labels(route, status).inc()
 
     async def text(self) -> bytes:
         """All figures of now, as Prometheus reads them."""
@@ -267,35 +273,6 @@ def _of_sessions(totals: dict[Group, Sums]) -> Iterator[Metric]:
         ]
         latency.add_metric([pod], [*buckets, ("+Inf", sums.started)], sums.start_s)
     yield latency
-
-
-class RequestCount:
-    """Counts the requests and WebSockets that pass through."""
-
-    def __init__(self, app: ASGIApp, requests: Counter) -> None:
-        self._app = app
-        self._requests = requests
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket"):
-            await self._app(scope, receive, send)
-            return
-        status = "none"
-
-        async def observed(message: Message) -> None:
-            nonlocal status
-            if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                status = str(message["status"])
-            elif message["type"] == "websocket.accept":
-                status = "101"
-            await send(message)
-
-        try:
-            await self._app(scope, receive, observed)
-        finally:
-            # The router has left the route that it chose in the scope.
-            route = getattr(scope.get("route"), "path", UNMATCHED)
-            self._requests.labels(route, status).inc()
 
 
 def metrics_routes(plane: Plane, metrics: Metrics) -> APIRouter:

@@ -33,7 +33,7 @@ from runtime.control import Sessions
 from runtime.errors import CannotStart, Refused, error_body
 from runtime.keys import Keys
 from runtime.local_pods import Lines
-from runtime.metrics import Metrics, RequestCount, metrics_routes
+from runtime.metrics import Metrics, Totals, metrics_routes
 from runtime.plane import Plane
 from runtime.pods import Pod
 from runtime.records import Records
@@ -188,8 +188,9 @@ def application(plane: Plane) -> FastAPI:
     app.include_router(public_routes(plane))
     app.include_router(socket_routes(plane))
     app.include_router(admin_routes(plane))
-    app.include_router(dashboard_routes(plane))
-    metrics = Metrics(plane)
+    totals = Totals(plane.store)
+    app.include_router(dashboard_routes(plane, totals))
+    metrics = Metrics(plane, totals)
     app.include_router(metrics_routes(plane, metrics))
 
     @app.get("/livez", tags=["health"])
@@ -231,16 +232,20 @@ def application(plane: Plane) -> FastAPI:
     if plane.settings.host not in ("127.0.0.1", "::1", "localhost"):
         names = ["*"] if not plane.settings.allowed_hosts else [*names, plane.settings.host]
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=names, www_redirect=False)
-    app.add_middleware(_Requests)
-    app.add_middleware(RequestCount, requests=metrics.requests)
+    app.add_middleware(_Requests, metrics=metrics)
     return app
 
 
-class _Requests:
-    """Names each request, in its answer and in the log, and answers for routes that fail."""
+COUNTED_AS: dict[int | str, str] = {"no answer": "none", "accepted": "101"}
+"""What the log says of a request without a status, as /metrics has it."""
 
-    def __init__(self, app: ASGIApp) -> None:
+
+class _Requests:
+    """Names each request, in its answer and in the log, counts it, and answers for what fails."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -287,6 +292,7 @@ class _Requests:
                 took_ms = (time.monotonic() - began_s) * 1000
                 method = scope.get("method", "WS")
                 logger.info("{} {} {} {:.0f} ms", method, _shown(scope["path"]), status, took_ms)
+                self._metrics.count(scope, COUNTED_AS.get(status, str(status)))
 
 
 POLICY = (

@@ -5,13 +5,13 @@ import binascii
 import hashlib
 import hmac
 import json
-import os
 import secrets
 import time
 import uuid
 from pathlib import Path
 
 from runtime.errors import CannotStart, Refused
+from runtime.key_files import kept_key
 
 LASTS_S = 300
 MAX_CHARS = 2_000
@@ -27,11 +27,7 @@ class Tickets:
             CannotStart: the file cannot be used.
         """
         try:
-            if not key_file.exists():
-                descriptor = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(secrets.token_bytes(32))
-            self._key = key_file.read_bytes()
+            self._key = kept_key(key_file, lambda: secrets.token_bytes(32))
         except OSError as error:
             raise CannotStart(f"The tickets' key {key_file} cannot be used: {error}.") from None
         if len(self._key) < 32:

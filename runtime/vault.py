@@ -1,6 +1,5 @@
 """Secrets: encrypted in the store, decrypted only into the environment of pods."""
 
-import os
 import re
 import time
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from typing import Any
 from cryptography.fernet import Fernet, InvalidToken
 
 from runtime.errors import CannotStart, Refused
+from runtime.key_files import kept_key
 from runtime.store import Store
 
 SET_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -33,11 +33,7 @@ class Vault:
         self._store = store
         self._region = region
         try:
-            if not key_file.exists():
-                descriptor = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(Fernet.generate_key())
-            self._fernet = Fernet(key_file.read_bytes().strip())
+            self._fernet = Fernet(kept_key(key_file, Fernet.generate_key).strip())
         except (OSError, ValueError) as error:
             raise CannotStart(f"The secrets' key {key_file} cannot be used: {error}.") from None
 

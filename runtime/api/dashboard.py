@@ -45,11 +45,11 @@ class Visit(BaseModel):
     signedIn: bool
 
 
-def dashboard_routes(plane: Plane) -> APIRouter:
+def dashboard_routes(plane: Plane, totals: Totals) -> APIRouter:
     """The routes of the dashboard and its pages."""
     router = APIRouter()
     router.include_router(_visits(plane))
-    router.include_router(_state(plane))
+    router.include_router(_state(plane, totals))
     router.include_router(_files())
     return router
 
@@ -103,9 +103,8 @@ def _secure(plane: Plane, request: Request) -> bool:
 # --- what runs now ---------------------------------------------------------------------------
 
 
-def _state(plane: Plane) -> APIRouter:
+def _state(plane: Plane, totals: Totals) -> APIRouter:
     router = APIRouter(tags=["dashboard"], dependencies=[Depends(plane.door.needs("private"))])
-    totals = Totals(plane.store)
 
     @router.get("/dashboard/state")
     async def state() -> dict[str, Any]:

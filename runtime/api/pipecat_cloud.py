@@ -21,7 +21,6 @@ from runtime.plane import Plane
 MAX_BODY_BYTES = 1_000_000
 MAX_SOCKET_BODY_BYTES = 4_096
 """Of a session over a WebSocket, where it travels in the address."""
-WS_REFUSED = {401: 4401, 404: 4404, 429: 4429}
 
 
 class Start(BaseModel):
