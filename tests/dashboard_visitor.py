@@ -1,25 +1,12 @@
 """For tests: a browser on the dashboard, an agent that is a stranger, and what they see."""
 
 import contextlib
-import os
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from tests.control_plane import ORGANIZATION, RunningPlane
-from tests.page_visitor import Visitor, until
+from tests.page_visitor import Visitor, browsers, until
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-)
 DESKTOP = {"viewport": {"width": 1440, "height": 900}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 PICTURE = """(video) => {
@@ -88,24 +75,8 @@ async def bot(args) -> None:
 @contextlib.contextmanager
 def chromium() -> Iterator[Any]:
     """A browser without a window; without one the test is skipped, or fails where CI is set."""
-    try:
-        from playwright.sync_api import sync_playwright
-    except ModuleNotFoundError:
-        _missing("playwright", "pip install playwright (its browsers are not needed)")
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        _missing("chromium", "apt install chromium")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
-        yield running
-        running.close()
-
-
-def _missing(what: str, how: str) -> None:
-    message = f"{what} is missing: {how}"
-    if os.environ.get("CI") == "true":
-        pytest.fail(message)
-    pytest.skip(message)
+    with browsers() as start:
+        yield start()
 
 
 def state(plane: RunningPlane) -> dict[str, Any]:

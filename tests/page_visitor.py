@@ -1,11 +1,25 @@
 """A visitor of the page at /client: one browser tab, what it shows, and what went wrong in it."""
 
+import contextlib
+import os
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+)
 KEEP_CONNECTIONS = """
 window.connections = [];
 window.RTCPeerConnection = class extends RTCPeerConnection {
@@ -122,3 +136,38 @@ class Visitor:
     def _console(self, message: Any) -> None:
         if message.type == "error":
             self.errors.append(message.text)
+
+
+@contextlib.contextmanager
+def browsers() -> Iterator[Callable[..., Any]]:
+    """Starts browsers without a window, by their extra flags: one process for each set of flags.
+
+    Without Chromium or Playwright the test is skipped, or fails where CI is set.
+    """
+    try:
+        from playwright.sync_api import sync_playwright
+    except ModuleNotFoundError:
+        _missing("playwright", "pip install playwright (its browsers are not needed)")
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        _missing("chromium", "apt install chromium")
+    with sync_playwright() as playwright:
+        running: dict[tuple[str, ...], Any] = {}
+
+        def start(*flags: str) -> Any:
+            if flags not in running:
+                running[flags] = playwright.chromium.launch(
+                    executable_path=path, args=[*FLAGS, *flags]
+                )
+            return running[flags]
+
+        yield start
+        for browser in running.values():
+            browser.close()
+
+
+def _missing(what: str, how: str) -> None:
+    message = f"{what} is missing: {how}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)

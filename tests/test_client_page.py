@@ -1,7 +1,5 @@
 """The page at /client in a real browser, against the real agent, with every other host shut off."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,52 +7,18 @@ from typing import Any
 import pytest
 from conftest import RunningPod
 
-from tests.page_visitor import AGENT_SAYS, Visitor, until
+from tests.page_visitor import AGENT_SAYS, Visitor, browsers, until
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-)
 FAKE_MICROPHONE = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 PHONE = {"viewport": {"width": 360, "height": 640}, "is_mobile": True, "has_touch": True}
 CONTROLS = ("button", "textbox", "log", "Video")
 
 
-def _missing(what: str, how: str) -> None:
-    message = f"{what} is missing: {how}"
-    if os.environ.get("CI") == "true":
-        pytest.fail(message)
-    pytest.skip(message)
-
-
 @pytest.fixture(scope="module")
 def chromium(pod: RunningPod) -> Iterator[Callable[..., Any]]:
     """Starts browsers by their extra flags; one process for each set of flags."""
-    try:
-        from playwright.sync_api import sync_playwright
-    except ModuleNotFoundError:
-        _missing("playwright", "pip install playwright (its browsers are not needed)")
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        _missing("chromium", "apt install chromium")
-    with sync_playwright() as playwright:
-        running: dict[tuple[str, ...], Any] = {}
-
-        def start(*flags: str) -> Any:
-            if flags not in running:
-                running[flags] = playwright.chromium.launch(
-                    executable_path=path, args=[*FLAGS, *flags]
-                )
-            return running[flags]
-
+    with browsers() as start:
         yield start
-        for browser in running.values():
-            browser.close()
 
 
 @pytest.fixture
