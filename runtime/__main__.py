@@ -15,6 +15,9 @@ from runtime.keys import Keys
 from runtime.settings import Settings, port_number
 from runtime.store import Store
 
+SWITCH_S = 0.0005
+"""How long one thread may hold the interpreter while another waits for it."""
+
 HELP = """A control plane for voice agents: your own Pipecat Cloud on one machine.
 
 Starts sessions, each in a pod of its own, forwards requests to the pod that holds a session, and
@@ -71,6 +74,8 @@ def main() -> int:
                 return runner.run(_keys(settings, options))
             from runtime.server import Server
 
+            # Threads that read logs or meter pods keep requests waiting for no longer.
+            sys.setswitchinterval(SWITCH_S)
             runner.run(Server(settings).run())
     except CannotStart as error:
         print(error, file=sys.stderr)

@@ -51,7 +51,7 @@ class Door:
         self._keys = keys
         self._pace = Pace(rate_per_s)
         self._failures = Pace(FAILURES_PER_S)
-        self._visits: dict[bytes, float] = {}
+        self._visits: dict[bytes, tuple[float, str]] = {}
 
     def needs(self, access: Access) -> Callable[..., Awaitable[Caller]]:
         """A dependency of routes that only some may call."""
@@ -87,6 +87,10 @@ class Door:
             raise Refused(403, "This takes a private key; a public key only starts sessions.")
         return caller
 
+    def knows(self, request: HTTPConnection) -> bool:
+        """Whether a request brings a good key or cookie; counts for nothing."""
+        return self._caller(request, None) is not None
+
     def _caller(self, request: HTTPConnection, text: str | None) -> Caller | None:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         if text is None and scheme.lower() == "bearer":
@@ -115,13 +119,13 @@ class Door:
         Raises:
             Refused: the key is no private one.
         """
-        self.check(request, "private", key)
+        caller = self.check(request, "private", key)
         now_s = time.monotonic()
-        self._visits = {v: until for v, until in self._visits.items() if until > now_s}
+        self._visits = {v: visit for v, visit in self._visits.items() if visit[0] > now_s}
         while len(self._visits) >= MAX_VISITS:
             del self._visits[next(iter(self._visits))]
         cookie = secrets.token_urlsafe(32)
-        self._visits[_digest(cookie)] = now_s + COOKIE_LASTS_S
+        self._visits[_digest(cookie)] = (now_s + COOKIE_LASTS_S, caller.id)
         return cookie
 
     def leave(self, request: HTTPConnection) -> None:
@@ -131,8 +135,10 @@ class Door:
 
     def _visit(self, cookie: str) -> bytes | None:
         digest, now_s, found = _digest(cookie), time.monotonic(), None
-        for visit, until_s in self._visits.items():
-            if hmac.compare_digest(visit, digest) and until_s > now_s:
+        for visit, (until_s, key_id) in self._visits.items():
+            # A visit ends with the key that began it.
+            lasts = until_s > now_s and self._keys.lives(key_id)
+            if hmac.compare_digest(visit, digest) and lasts:
                 found = visit
         return found
 

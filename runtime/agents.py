@@ -17,7 +17,7 @@ from runtime.errors import Refused
 from runtime.local_pods import Lines, LocalPods
 from runtime.pods import PodSpec, Unavailable
 from runtime.settings import Registered
-from runtime.store import Row, Store
+from runtime.store import Row, Store, StoreTrouble
 from runtime.vault import Vault
 
 PROFILES = {"agent-1x": (0.5, 1), "agent-2x": (1.0, 2), "agent-3x": (1.5, 3)}
@@ -130,7 +130,10 @@ class Agents:
             self._roll(name)
         for name, entry in self._registered.items():
             if entry.deploy and name not in self._agents:
-                await self.deploy(name, AgentSettings(min_agents=1), {})
+                try:
+                    await self.deploy(name, AgentSettings(min_agents=1), {})
+                except StoreTrouble as error:
+                    logger.error("{} is not deployed: {}", name, error)
 
     async def stop(self, end_pods: bool, grace_s: float) -> None:
         """Stop tending pods; end them all, or leave them for who comes after."""
@@ -299,12 +302,16 @@ class Agents:
 
     async def _settle(self, agent: Agent) -> None:
         self._agents[agent.name] = agent
-        await self._store.write(
-            (
-                "UPDATE agents SET active_deployment = ?, error = ? WHERE name = ?",
-                (agent.active_deployment, agent.error, agent.name),
+        try:
+            await self._store.write(
+                (
+                    "UPDATE agents SET active_deployment = ?, error = ? WHERE name = ?",
+                    (agent.active_deployment, agent.error, agent.name),
+                )
             )
-        )
+        except StoreTrouble as error:
+            # The next start finds the same out once more.
+            logger.error("{}: its state is not in the store: {}", agent.name, error)
 
     async def _spec(self, agent: Agent, deployment_id: str) -> PodSpec:
         entry = self._registered.get(agent.name)

@@ -34,7 +34,7 @@ class BodyLimit:
         async def counted() -> Message:
             nonlocal count, whole
             if not too_much:
-                message = await _received(receive, whole)
+                message = await (receive() if whole else received(receive))
                 whole = whole or not message.get("more_body", False)
                 count += len(message.get("body", b""))
             if too_much or count > MAX_BODY_BYTES:
@@ -45,10 +45,14 @@ class BodyLimit:
         await self._app(scope, counted, send)
 
 
-async def _received(receive: Receive, whole: bool) -> Message:
-    """The next message; while a body is coming, within a time."""
+async def received(receive: Receive) -> Message:
+    """The next piece of a body.
+
+    Raises:
+        HTTPException: 408, it has not come in time.
+    """
     try:
-        async with asyncio.timeout(None if whole else BODY_TIMEOUT_S):
+        async with asyncio.timeout(BODY_TIMEOUT_S):
             return await receive()
     except TimeoutError:
         text = f"The request body paused for more than {BODY_TIMEOUT_S:g} s."

@@ -21,6 +21,7 @@ class ControlGroups:
     def __init__(self) -> None:
         self._cpu: Path | None = None
         self._memory: Path | None = None
+        self._left: set[Path] = set()
         self._unified = (ROOT / "cgroup.controllers").is_file()
         try:
             paths = _own_groups()
@@ -80,11 +81,13 @@ class ControlGroups:
 
     def drop(self, name: str) -> None:
         """Remove a group whose processes have ended."""
-        for parent in {self._cpu, self._memory} - {None}:
-            assert parent is not None
+        self._left |= {parent / name for parent in (self._cpu, self._memory) if parent is not None}
+        for group in list(self._left):
             # One whose last process is only just ending is removed with the next pod's.
             with contextlib.suppress(OSError):
-                (parent / name).rmdir()
+                group.rmdir()
+            if not group.is_dir():
+                self._left.discard(group)
 
 
 def _own_groups() -> dict[str, str]:

@@ -23,7 +23,7 @@ from runtime.pods import NoCapacity, Pod, PodEvent, Unavailable
 from runtime.records import Records
 from runtime.rooms import DailyRooms, Room
 from runtime.sessions import FAILURES, EndState, Session, Transport
-from runtime.store import Change, Store, StoreFull
+from runtime.store import Change, Store, StoreTrouble
 from runtime.tasks import Tasks
 from runtime.webhooks import Kind, Webhooks
 
@@ -38,6 +38,9 @@ PATIENCE_S = 5.0
 OVERTIME_S = 15.0
 """After its limit a session is ended from here; its pod should have."""
 SAMPLE_EVERY_S = 5.0
+SAMPLES_KEPT_S = 7 * 86_400.0
+FORGET_EVERY_S = 3600.0
+MAX_EARLY = 10_000
 FULL_RETRY_S = 5.0
 USED = "The token has been used; start a new session."
 
@@ -56,12 +59,19 @@ class Sessions:
         self._meter = Meter()
         self._tasks = Tasks()
         self._ending = Tasks()
+        self._adopted = asyncio.Event()
+        self._early: list[tuple[str, str]] = []
+        """What pods told before it was known what runs."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Take over what runs, and look after sessions within this context."""
         await self._agents.start(self._watch_pods)
         await self._adopt()
+        self._adopted.set()
+        for session_id, event in self._early:
+            self.on_event(session_id, event)
+        self._early.clear()
         self._tasks.spawn(self._sample())
         try:
             yield
@@ -157,7 +167,8 @@ class Sessions:
         if not agent.ready:
             raise Refused(
                 400,
-                f"The agent {agent.name} is not ready: {agent.error or 'it is being deployed'}",
+                f"The agent {agent.name} is not ready: "
+                + ("its deployment failed." if agent.error else "it is being deployed."),
                 "PCC-1001",
             )
         backend = self._agents.backend(agent.name)
@@ -168,7 +179,10 @@ class Sessions:
         except NoCapacity as error:
             raise Refused(429, str(error), "PCC-AGENT-AT-CAPACITY", error.retry_after_s) from None
         except Unavailable as error:
-            raise Refused(503, str(error), "PCC-1001", error.retry_after_s) from None
+            # Whoever holds a public key is not told what a bot has said as it failed.
+            logger.error("{}: no pod for a session: {}", agent.name, error)
+            text = f"No pod of {agent.name} could be had; the control plane's log says why."
+            raise Refused(503, text, "PCC-1001", error.retry_after_s) from None
         room = None
         try:
             if request is not None and transport == "daily":
@@ -257,6 +271,9 @@ class Sessions:
 
     def on_event(self, session_id: str, event: str) -> None:
         """A pod tells what happened to its session."""
+        if not self._adopted.is_set() and len(self._early) < MAX_EARLY:
+            self._early.append((session_id, event))
+            return
         live = self._live.get(session_id)
         if live is None:
             return
@@ -316,11 +333,12 @@ class Sessions:
             try:
                 await self._store.write(*more, records.update(session))
                 return
-            except StoreFull:
+            except StoreTrouble:
                 await asyncio.sleep(FULL_RETRY_S)
 
     async def _sample(self) -> None:
         """Measure what pods use, every few seconds."""
+        forgotten_s = 0.0
         while True:
             await asyncio.sleep(SAMPLE_EVERY_S)
             lives = [live for live in self.live if live.pod.process_id]
@@ -329,8 +347,11 @@ class Sessions:
             for live in lives:
                 if live.session.id in reading.alive:
                     live.session = live.session.with_life(reading.at_s)
-            with contextlib.suppress(StoreFull):
+            with contextlib.suppress(StoreTrouble):
                 await self.records.add_reading(reading)
+                if reading.at_s - forgotten_s > FORGET_EVERY_S:
+                    await self.records.forget_samples(reading.at_s - SAMPLES_KEPT_S)
+                    forgotten_s = reading.at_s
 
     # --- ending ------------------------------------------------------------------------------
 
@@ -338,7 +359,8 @@ class Sessions:
         self._tasks.spawn(self._watch(agent, backend))
 
     async def _watch(self, agent: str, backend: LocalPods) -> None:
-        """End sessions whose pods are gone."""
+        """End sessions whose pods are gone; what happened before they were known comes first."""
+        await self._adopted.wait()
         async for event in backend.watch("0"):
             if event.kind == "gone" and event.pod is not None:
                 self._tasks.spawn(self._gone(event.pod, event))
@@ -391,7 +413,7 @@ class Sessions:
                         *self._webhooks.message(kind, session), records.update(session)
                     )
                 return
-            except StoreFull:
+            except StoreTrouble:
                 await asyncio.sleep(FULL_RETRY_S)
 
     async def _has_end(self, session_id: str) -> bool:
@@ -414,7 +436,7 @@ class Sessions:
             found = claimed.pop(session.id, None)
             if found is None:
                 ended = _ended_unseen(session, gone.get(session.id))
-                await self._record_end(ended)
+                self._ending.spawn(self._record_end(ended))
                 if ended.room is not None:
                     self._ending.spawn(self._rooms.delete(ended.room))
                 continue
@@ -451,9 +473,9 @@ class Sessions:
         live.offered = True
         self._live[session_id] = live
         self._limit(live)
-        await self._store.write(
-            records.insert(live.session), *self._webhooks.message("session.created", live.session)
-        )
+        created = self._webhooks.message("session.created", live.session)
+        more = [records.insert(live.session), *created]
+        live.saving = self._ending.spawn(self._save(live.session, more))
 
 
 def _ended_unseen(session: Session, event: PodEvent | None) -> Session:

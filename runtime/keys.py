@@ -90,6 +90,10 @@ class Keys:
         await self.load()
         return touched > 0
 
+    def lives(self, key_id: str) -> bool:
+        """Whether there is a key of this id that was not revoked."""
+        return any(key.id == key_id for key in self._live.values())
+
     def check(self, text: str) -> Key | None:
         """The living key that this text is, if it is one."""
         if len(text) > MAX_KEY_CHARS:

@@ -23,6 +23,8 @@ STATUS_TIMEOUT_S = 2.0
 CANNOT_FORK = 3
 """The parent's exit status where pods can only be started one by one."""
 MAX_TOLD_CHARS = 500
+MAX_STATUSES = 1_000
+"""Exits that a parent has told and nobody has asked for yet."""
 
 
 class Launcher(Protocol):
@@ -69,25 +71,33 @@ async def launcher_of(spec: PodSpec, run: Path) -> Launcher:
     with contextlib.suppress(OSError):
         return await Parent.met(path)
     output = path.with_suffix(".log")
-    with output.open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "pipecatcloud_system.preload", str(path)),
-            cwd=spec.folder,
-            env=environment_of(spec),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+    try:
+        with output.open("wb") as log:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "pipecatcloud_system.preload", str(path)),
+                cwd=spec.folder,
+                env=environment_of(spec),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise Unavailable(f"bot.py cannot be loaded ({error.strerror}).", 30) from None
     ended = asyncio.create_task(process.wait())
-    deadline = asyncio.get_running_loop().time() + PREPARE_TIMEOUT_S
-    while not ended.done():
-        with contextlib.suppress(OSError):
-            return await Parent.met(path, ended)
-        if asyncio.get_running_loop().time() > deadline:
-            process.kill()
-            raise Unavailable(f"bot.py took longer than {PREPARE_TIMEOUT_S:g} s to load.", 30)
-        await asyncio.sleep(0.02)
+    try:
+        async with asyncio.timeout(PREPARE_TIMEOUT_S):
+            while not ended.done():
+                with contextlib.suppress(OSError):
+                    return await Parent.met(path, ended)
+                await asyncio.sleep(0.02)
+    except BaseException as error:
+        # Nobody would ever meet it.
+        signal_group(process.pid, None, signal.SIGKILL)
+        if not isinstance(error, TimeoutError):
+            raise
+        text = f"bot.py took longer than {PREPARE_TIMEOUT_S:g} s to load."
+        raise Unavailable(text, 30) from None
     said = last_words(output)
     if process.returncode == CANNOT_FORK:
         logger.warning("Pods of {} are started one by one: {}", spec.agent, said)
@@ -139,12 +149,17 @@ class Launchers:
         Raises:
             Unavailable: the deployment's bot.py cannot be loaded; the message says why.
         """
-        async with self._loading:
-            launcher = self._of.get(spec.deployment_id)
-            if launcher is None or not launcher.alive:
-                launcher = self._of[spec.deployment_id] = await launcher_of(spec, self._run)
-                self._met(launcher.pods)
+        # One that is there does not wait for another that is being loaded.
+        if (launcher := self._living(spec)) is None:
+            async with self._loading:
+                if (launcher := self._living(spec)) is None:
+                    launcher = self._of[spec.deployment_id] = await launcher_of(spec, self._run)
+                    self._met(launcher.pods)
         return launcher
+
+    def _living(self, spec: PodSpec) -> Launcher | None:
+        launcher = self._of.get(spec.deployment_id)
+        return launcher if launcher is not None and launcher.alive else None
 
     async def known(self, deployment_id: str) -> Launcher | None:
         """A deployment's launcher, if it is there: one of an earlier control plane too."""
@@ -234,7 +249,7 @@ class Parent:
         told = self._status(pid)
         if not self._listening.done():
             await asyncio.wait({told}, timeout=STATUS_TIMEOUT_S)
-        del self._statuses[pid]
+        self._statuses.pop(pid, None)
         return told.result() if told.done() else None
 
     async def stop(self) -> None:
@@ -275,6 +290,9 @@ class Parent:
                     told = self._status(event["pid"])
                     if not told.done():
                         told.set_result(event["status"])
+                    # Of some nobody asks: they have left word in a file too.
+                    while len(self._statuses) > MAX_STATUSES:
+                        del self._statuses[next(iter(self._statuses))]
 
 
 class Spawner:

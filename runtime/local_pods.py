@@ -85,6 +85,7 @@ class LocalPods:
         self._events = PodEvents()
         self._gone: tuple[PodEvent, ...] = ()
         self._disturbed = asyncio.Event()
+        self._reading = asyncio.Lock()
         self._failures = 0
         self._not_before_s = 0.0
         self._used_s = self._loop.time()
@@ -234,6 +235,7 @@ class LocalPods:
             process.folder.mkdir(mode=0o700)
             process.note()
         except OSError as error:
+            process.forget()
             raise Unavailable(f"No pod can be started ({error.strerror}).", BUSY_RETRY_S) from None
         self._processes.add(process)
         self._tasks.spawn(self._bring_up(spec, process))
@@ -253,15 +255,20 @@ class LocalPods:
         try:
             launcher = await self._launchers.load(spec)
             process.pid = await launcher.launch(process.folder, environment)
-        except Unavailable as error:
+            process.id = incarnation(process.pid) or ""
+            if process.id:
+                process.note()
+        except (Unavailable, OSError) as error:
+            if process.id:
+                signal_group(process.pid, process.id, signal.SIGKILL)
+            if isinstance(error, OSError):
+                error = Unavailable(f"No pod can be started ({error.strerror}).", BUSY_RETRY_S)
             self._fail(process, error)
             self._forget(process)
             return
-        process.id = incarnation(process.pid) or ""
         if not process.id:
             await self._over(process, time.time())
             return
-        process.note()
         process.watch = self._watched(process)
         if process.state == "draining":
             await process.end(0.0)
@@ -339,7 +346,7 @@ class LocalPods:
             # Nobody had claimed it or wanted its end.
             self._pause()
         self._events.add(PodEvent("gone", process.pod, reason, failed, at_s=at_s))
-        await self._read_log(process, last=True)
+        await self._read(process, last=True)
         self._forget(process)
         self._disturbed.set()
 
@@ -372,12 +379,14 @@ class LocalPods:
         """Do what is to be done now; gives for how long nothing will be, unless disturbed."""
         now_s, pause_s = self._loop.time(), self._idle_buffer_s
         spec = self._spec
-        if spec is None:
-            return pause_s
         free = [each for each in self._processes if each.free]
         for process in free:
-            if process.deployment_id != spec.deployment_id or not self._limit:
+            if spec is None or process.deployment_id != spec.deployment_id or not self._limit:
                 self._tasks.spawn(process.end(GRACE_S))
+        if spec is None:
+            # Of an agent that is not deployed any more.
+            self._retire_parents({each.deployment_id for each in self._processes})
+            return pause_s
         current = [each for each in free if each.deployment_id == spec.deployment_id]
         taken = sum(not each.gone.is_set() for each in self._processes) - len(free)
         wanted = max(0, min(self._warm, self._limit - taken))
@@ -393,18 +402,18 @@ class LocalPods:
                 self._tasks.spawn(process.end(GRACE_S))
             else:
                 pause_s = min(pause_s, max(left_s, 0.1))
-        self._retire_parents(spec, now_s)
-        return pause_s
-
-    def _retire_parents(self, spec: PodSpec, now_s: float) -> None:
-        """Let go of the parents of older deployments, and of one that is not used."""
         used = {each.deployment_id for each in self._processes}
-        if self._warm or now_s - self._used_s <= self._parent_idle_s:
-            used.add(spec.deployment_id)
-        for launcher in self._launchers.unused(used):
-            self._tasks.spawn(launcher.stop())
         for deployment_id in set(self._specs) - used - {spec.deployment_id}:
             del self._specs[deployment_id]
+        if self._warm or now_s - self._used_s <= self._parent_idle_s:
+            used.add(spec.deployment_id)
+        self._retire_parents(used)
+        return pause_s
+
+    def _retire_parents(self, used: set[str]) -> None:
+        """Let go of the parents of other deployments than these."""
+        for launcher in self._launchers.unused(used):
+            self._tasks.spawn(launcher.stop())
 
     def _end_strangers(self, pods: Mapping[int, Path]) -> None:
         """End pods that were forked for a control plane that was no more when they were there."""
@@ -419,13 +428,17 @@ class LocalPods:
         """Hand on what pods log, while they run."""
         while True:
             await asyncio.sleep(READ_LOGS_EVERY_S)
-            for process in list(self._processes):
-                if process.id and not process.gone.is_set():
-                    await self._read_log(process)
+            running = [each for each in self._processes if each.id and not each.gone.is_set()]
+            await self._read(*running)
 
-    async def _read_log(self, process: LocalProcess, last: bool = False) -> None:
-        if lines := await process.read_log(last):
-            self._lines(process.pod, lines)
+    async def _read(self, *processes: LocalProcess, last: bool = False) -> None:
+        """Hand on what these have logged since they were last asked; at the last, all of it."""
+        # In one thread, one after the other: what two read at once is told twice.
+        async with self._reading:
+            told = await asyncio.to_thread(lambda: [each.tail.read(last) for each in processes])
+        for process, lines in zip(processes, told, strict=True):
+            if lines:
+                self._lines(process.pod, lines)
 
     # --- those that were there ---------------------------------------------------------------
 

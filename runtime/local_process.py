@@ -13,7 +13,7 @@ import aiohttp
 
 from runtime.pods import Pod, PodState
 from runtime.processes import ProcessWatch, incarnation, signal_group
-from runtime.tails import LogLine, Tail
+from runtime.tails import Tail
 
 READY_TIMEOUT_S = 60.0
 """From a pod's start to its /readyz."""
@@ -170,10 +170,6 @@ class LocalProcess:
         if not self.gone.is_set():
             signal_group(self.pid, self.id, signal.SIGKILL)
             await self.gone.wait()
-
-    async def read_log(self, last: bool = False) -> list[LogLine]:
-        """What it has logged since it was last asked; all of it once it has ended."""
-        return await asyncio.to_thread(self.tail.read, last)
 
 
 def exit_reason(status: int | None, wanted: bool) -> str:

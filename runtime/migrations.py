@@ -39,6 +39,7 @@ MIGRATIONS = (
         memory_bytes INTEGER NOT NULL
     ) STRICT;
     CREATE INDEX samples_of ON samples (session_id, at_s);
+    CREATE INDEX samples_by_age ON samples (at_s);
     CREATE TABLE log_lines (
         id INTEGER PRIMARY KEY, agent TEXT NOT NULL, deployment_id TEXT NOT NULL,
         session_id TEXT, at TEXT NOT NULL, level TEXT NOT NULL, text TEXT NOT NULL

@@ -16,6 +16,7 @@ from multidict import CIMultiDict
 from starlette.types import Message, Receive, Scope, Send
 from yarl import URL
 
+from runtime.bodies import received
 from runtime.errors import Refused
 from runtime.live import Live
 
@@ -262,7 +263,7 @@ class _Body:
 
     async def whole_at_once(self) -> bytes | None:
         """The body, if its first piece is all of it: most are, and go on in one packet then."""
-        self._first = await self._receive()
+        self._first = await received(self._receive)
         if self._first["type"] == "http.disconnect" or self._first.get("more_body", False):
             return None
         self.whole.set()
@@ -272,7 +273,7 @@ class _Body:
         """The body; ConnectionResetError where the client leaves in the middle of it."""
         more = True
         while more:
-            message, self._first = self._first or await self._receive(), None
+            message, self._first = self._first or await received(self._receive), None
             if message["type"] == "http.disconnect":
                 self.gone = True
                 raise ConnectionResetError

@@ -114,23 +114,28 @@ class Records:
         offset: int = 0,
     ) -> tuple[list[Session], int]:
         """An agent's sessions, the newest first, and how many there are in all."""
-        where, values = ["agent = ?"], [agent]
+        where: list[Change] = [("agent = ?", [agent])]
         if end_state == "active":
-            where.append("ended_s IS NULL")
+            where.append(("ended_s IS NULL", []))
         elif end_state is not None:
-            where.append("end_state = ?")
-            values.append(end_state)
+            where.append(("end_state = ?", [end_state]))
         if deployment_id is not None:
-            where.append("deployment_id = ?")
-            values.append(deployment_id)
-        condition = " AND ".join(where)
-        count = await self._store.read(f"SELECT count(*) FROM sessions WHERE {condition}", values)
+            where.append(("deployment_id = ?", [deployment_id]))
+        rows, count = await self._page("sessions", where, "created_s", limit, offset)
+        return [_session(row) for row in rows], count
+
+    async def _page(
+        self, table: str, where: list[Change], newest: str, limit: int, offset: int
+    ) -> tuple[list[Row], int]:
+        """Rows for which all conditions hold, the newest first, and how many there are in all."""
+        held = " AND ".join(condition for condition, _ in where)
+        values = [value for _, values in where for value in values]
+        count = await self._store.read(f"SELECT count(*) FROM {table} WHERE {held}", values)
         rows = await self._store.read(
-            f"SELECT {COLUMNS} FROM sessions WHERE {condition} "
-            "ORDER BY created_s DESC LIMIT ? OFFSET ?",
+            f"SELECT * FROM {table} WHERE {held} ORDER BY {newest} DESC LIMIT ? OFFSET ?",
             (*values, limit, offset),
         )
-        return [_session(row) for row in rows], count[0][0]
+        return rows, count[0][0]
 
     # --- measurements ------------------------------------------------------------------------
 
@@ -152,6 +157,10 @@ class Records:
         ]
         if changes:
             await self._store.write(*changes)
+
+    async def forget_samples(self, before_s: float) -> None:
+        """Drop what was measured before this moment."""
+        await self._store.write(("DELETE FROM samples WHERE at_s < ?", (before_s,)))
 
     async def samples(self, session_id: str) -> list[Sample]:
         """A session's measurements, the oldest first."""
@@ -213,22 +222,12 @@ class Records:
             offset: how many of the newest to leave out.
             after: only lines with a higher id, for whoever follows the log.
         """
-        where: list[str] = ["agent = ?"]
-        values: list[str | int] = [agent]
+        where: list[Change] = [("agent = ?", [agent])]
         for column, value in (("deployment_id", deployment_id), ("session_id", session_id)):
             if value is not None:
-                where.append(f"{column} = ?")
-                values.append(value)
+                where.append((f"{column} = ?", [value]))
         if text:
-            where.append("instr(text, ?) > 0")
-            values.append(text)
+            where.append(("instr(text, ?) > 0", [text]))
         if after is not None:
-            where.append("id > ?")
-            values.append(after)
-        condition = " AND ".join(where)
-        count = await self._store.read(f"SELECT count(*) FROM log_lines WHERE {condition}", values)
-        rows = await self._store.read(
-            f"SELECT * FROM log_lines WHERE {condition} ORDER BY id DESC LIMIT ? OFFSET ?",
-            (*values, limit, offset),
-        )
-        return rows, count[0][0]
+            where.append(("id > ?", [after]))
+        return await self._page("log_lines", where, "id", limit, offset)

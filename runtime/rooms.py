@@ -52,7 +52,7 @@ class DailyRooms:
                 'Start with {"transport": "webrtc"} instead.',
             )
         expires_s = math.ceil(time.time() + lasts_s + 60)
-        properties = {"exp": expires_s, "eject_at_room_exp": True, **(room or {})}
+        properties = {"eject_at_room_exp": True, **(room or {}), "exp": expires_s}
         headers = {"authorization": f"Bearer {self._api_key}"}
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
         async with aiohttp.ClientSession(headers=headers, timeout=timeout) as client:
@@ -63,7 +63,8 @@ class DailyRooms:
                     await self._post(
                         client,
                         "meeting-tokens",
-                        {"properties": {"room_name": name, "exp": expires_s, **more}},
+                        # Whatever the client asks for, the token is for this room and session.
+                        {"properties": {**more, "room_name": name, "exp": expires_s}},
                     )
                     for more in ({"is_owner": True}, token or {})
                 ]

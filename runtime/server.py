@@ -7,8 +7,6 @@ import os
 import shutil
 import signal
 import socket
-import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,11 +15,9 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from loguru import logger
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runtime.access import Door
 from runtime.agents import Agents
@@ -31,6 +27,7 @@ from runtime.api.pipecat_cloud_admin import admin_routes
 from runtime.bodies import BodyLimit, json_object
 from runtime.control import Sessions
 from runtime.errors import CannotStart, Refused, error_body
+from runtime.guards import KeyFirst, Requests
 from runtime.keys import Keys
 from runtime.local_pods import Lines
 from runtime.metrics import Metrics, Totals, metrics_routes
@@ -39,7 +36,7 @@ from runtime.pods import Pod
 from runtime.records import Records
 from runtime.rooms import DailyRooms
 from runtime.settings import Settings, run_folder
-from runtime.store import Store, StoreFull
+from runtime.store import Store, StoreTrouble
 from runtime.tails import LogLine
 from runtime.tasks import Tasks
 from runtime.tickets import Tickets
@@ -86,7 +83,10 @@ class Server:
         settings = self._settings
         store = self._store
         keys = Keys(store)
-        await self._first_keys(keys)
+        try:
+            await self._first_keys(keys)
+        except StoreTrouble as error:
+            raise CannotStart(f"Cannot start anew: {error}") from None
         records = Records(store)
         tasks = Tasks()
 
@@ -113,7 +113,7 @@ class Server:
         )
         listener = _bound(settings.host, settings.port)
         events = await self._event_server(sessions)
-        current = asyncio.create_task(_keep_current(keys))
+        current = asyncio.create_task(_keep_current(keys, store))
         try:
             async with webhooks.running(), sessions.running():
                 # What is there by now lasts: later collections pass it over, and take no 10 ms.
@@ -220,6 +220,7 @@ def application(plane: Plane) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     # The guard that is added last is asked first.
+    app.add_middleware(KeyFirst, door=plane.door)
     app.add_middleware(BodyLimit)
     app.add_middleware(
         CORSMiddleware,
@@ -232,95 +233,8 @@ def application(plane: Plane) -> FastAPI:
     if plane.settings.host not in ("127.0.0.1", "::1", "localhost"):
         names = ["*"] if not plane.settings.allowed_hosts else [*names, plane.settings.host]
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=names, www_redirect=False)
-    app.add_middleware(_Requests, metrics=metrics)
+    app.add_middleware(Requests, metrics=metrics)
     return app
-
-
-COUNTED_AS: dict[int | str, str] = {"no answer": "none", "accepted": "101"}
-"""What the log says of a request without a status, as /metrics has it."""
-
-
-class _Requests:
-    """Names each request, in its answer and in the log, counts it, and answers for what fails."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket"):
-            await self._app(scope, receive, send)
-            return
-        request_id = uuid.uuid4().hex[:16]
-        name = (b"x-request-id", request_id.encode())
-        status: int | str = "no answer"
-        begun = False
-
-        async def observed(message: Message) -> None:
-            nonlocal status, begun
-            if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                begun = True
-                status = message["status"]
-                headers = list(message.get("headers", []))
-                if not any(key == b"content-security-policy" for key, _ in headers):
-                    headers.append((b"content-security-policy", POLICY))
-                headers += [name, (b"x-content-type-options", b"nosniff")]
-                headers.append((b"referrer-policy", b"no-referrer"))
-                message = {**message, "headers": _once(headers)}
-            elif message["type"] == "websocket.accept":
-                begun, status = True, "accepted"
-                message = {**message, "headers": [*message.get("headers", []), name]}
-            await send(message)
-
-        began_s = time.monotonic()
-        with logger.contextualize(request_id=request_id):
-            try:
-                await self._app(scope, receive, observed)
-            except ConnectionResetError:
-                # Its client, or its pod, has left in the middle of the answer.
-                if begun:
-                    raise
-            except Exception as error:
-                logger.opt(exception=error).error("A request failed")
-                if begun:
-                    raise
-                message = f"The request failed. The log says more: {request_id}."
-                if scope["type"] == "http":
-                    answer = JSONResponse(error_body(500, message), 500)
-                    await answer(scope, receive, observed)
-            finally:
-                took_ms = (time.monotonic() - began_s) * 1000
-                method = scope.get("method", "WS")
-                logger.info("{} {} {} {:.0f} ms", method, _shown(scope["path"]), status, took_ms)
-                self._metrics.count(scope, COUNTED_AS.get(status, str(status)))
-
-
-POLICY = (
-    b"default-src 'self'; img-src 'self' data:; media-src 'self' blob:; object-src 'none'; "
-    b"base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
-)
-
-
-ONCE = frozenset({b"x-content-type-options", b"referrer-policy"})
-"""Headers that a pod may have set as well."""
-
-
-def _once(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    seen: set[bytes] = set()
-    kept = []
-    for key, value in headers:
-        if key in ONCE and key in seen:
-            continue
-        seen.add(key)
-        kept.append((key, value))
-    return kept
-
-
-def _shown(path: str) -> str:
-    """A path for the log: no ticket, no line break, not too long."""
-    if path.startswith("/ws/generic/"):
-        path = "/".join(path.split("/")[:4])
-    return path.encode("unicode_escape").decode()[:MAX_PATH_CHARS]
 
 
 async def _refused(_: Request, error: Exception) -> JSONResponse:
@@ -401,14 +315,16 @@ def _locked(path: Path) -> int:
     return descriptor
 
 
-async def _keep_current(keys: Keys) -> None:
-    """Learn of keys that were made or revoked on the command line."""
+async def _keep_current(keys: Keys, store: Store) -> None:
+    """Learn of keys that were made or revoked on the command line, and of room on the disk."""
     while True:
         await asyncio.sleep(KEYS_EVERY_S)
-        await keys.load()
+        with contextlib.suppress(StoreTrouble):
+            await keys.load()
+        await store.try_room()
 
 
 async def _keep_lines(records: Records, agent: str, pod: Pod, lines: list[LogLine]) -> None:
     # A log is not worth more than the disk it would be written to.
-    with contextlib.suppress(StoreFull):
+    with contextlib.suppress(StoreTrouble):
         await records.add_lines(agent, pod.deployment_id, pod.session_id, lines)

@@ -23,11 +23,21 @@ BUSY_TIMEOUT_S = 5.0
 FULL_RETRY_S = 30.0
 
 
-class StoreFull(Refused):
+class StoreTrouble(Refused):
+    """The store cannot be used now; later it may be."""
+
+    def __init__(self, why: object) -> None:
+        super().__init__(
+            503, f"The store cannot be used now ({why}).", "STORE_BUSY", BUSY_TIMEOUT_S
+        )
+
+
+class StoreFull(StoreTrouble):
     """The disk takes no more; what is running goes on, nothing new is begun."""
 
     def __init__(self) -> None:
-        super().__init__(
+        Refused.__init__(
+            self,
             503,
             "The control plane's disk is full: it can be read, and running sessions go on, "
             "but nothing can be changed until there is room.",
@@ -60,7 +70,11 @@ class Store:
             raise
 
     async def read(self, statement: str, values: Sequence[Any] = ()) -> list[Row]:
-        """The rows that a SELECT gives."""
+        """The rows that a SELECT gives.
+
+        Raises:
+            StoreTrouble: it cannot be read now.
+        """
         return await self._run(lambda c: c.execute(statement, values).fetchall())
 
     async def write(self, *changes: Change) -> int:
@@ -68,6 +82,7 @@ class Store:
 
         Raises:
             StoreFull: there is no room.
+            StoreTrouble: it cannot be written now.
         """
 
         def changed(connection: sqlite3.Connection) -> int:
@@ -83,6 +98,7 @@ class Store:
 
         Raises:
             StoreFull: there is no room.
+            StoreTrouble: it cannot be written now.
         """
 
         def transacted(connection: sqlite3.Connection) -> T:
@@ -98,22 +114,38 @@ class Store:
 
         try:
             result = await self._run(transacted)
-        except sqlite3.OperationalError as error:
-            # The lower byte is the kind; the rest tells more, such as which call failed.
-            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-                raise
-            if not self.full:
-                logger.error("The store cannot be written: {}", error)
+        except StoreFull:
             self.full = True
-            raise StoreFull from None
+            raise
         if self.full:
             logger.info("The store can be written again")
         self.full = False
         return result
 
+    async def try_room(self) -> None:
+        """Look whether there is room again, if there was none; nothing is changed."""
+        if self.full:
+            with contextlib.suppress(StoreTrouble):
+                await self.write(
+                    ("INSERT INTO properties VALUES ('room', '')", ()),
+                    ("DELETE FROM properties WHERE name = 'room'", ()),
+                )
+
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, work, self._connection)
+        try:
+            return await loop.run_in_executor(self._thread, work, self._connection)
+        except sqlite3.OperationalError as error:
+            # The lower byte is the kind; the rest tells more, such as which call failed.
+            kind = error.sqlite_errorcode & 0xFF
+            if kind in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+                if not self.full:
+                    logger.error("The store cannot be written: {}", error)
+                raise StoreFull from None
+            if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY):
+                logger.warning("The store cannot be used now: {}", error)
+                raise StoreTrouble(error) from None
+            raise
 
     def close(self) -> None:
         """Close the file."""

@@ -23,7 +23,7 @@ from loguru import logger
 
 from runtime.sessions import Session
 from runtime.settings import WebhookSettings
-from runtime.store import Change, Row, Store, StoreFull
+from runtime.store import Change, Row, Store, StoreTrouble
 
 Kind = Literal[
     "session.created", "session.started", "session.first_frame", "session.ended", "session.failed"
@@ -101,7 +101,7 @@ class Webhooks:
                     if await self._deliver_due(client, settings):
                         continue
                     await self._pause()
-                except StoreFull:
+                except StoreTrouble:
                     # What cannot be noted as delivered is delivered once more.
                     await asyncio.sleep(LOOK_EVERY_S)
                 except sqlite3.Error as error:

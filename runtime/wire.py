@@ -54,6 +54,8 @@ class Protocol(HttpToolsProtocol):
     _timer: asyncio.TimerHandle | None = None
     """Runs while a head is awaited."""
     _head_bytes = 0
+    _idle_bytes = 0
+    """Came since the last part of a request was whole: a line of a head, or some of its body."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has connected."""
@@ -62,7 +64,11 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on, unless a head is too long by now."""
+        self._idle_bytes += len(data)
         super().data_received(data)
+        if self._idle_bytes > MAX_HEAD_BYTES:
+            # A line that does not end, behind a body too.
+            self._refuse(431, f"A line of the request is larger than {MAX_HEAD_BYTES:,} bytes.")
         if self._timer is not None:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
@@ -73,10 +79,21 @@ class Protocol(HttpToolsProtocol):
         super().on_message_begin()
         self._await_head()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A line of the head; those behind a body are of no use to anybody."""
+        self._idle_bytes = 0
+        if self._timer is not None:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """Its head is there."""
         self._stop_waiting()
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Some of its body."""
+        self._idle_bytes = 0
+        super().on_body(body)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of the connection."""
@@ -85,7 +102,7 @@ class Protocol(HttpToolsProtocol):
 
     def _await_head(self) -> None:
         self._stop_waiting()
-        self._head_bytes = 0
+        self._head_bytes = self._idle_bytes = 0
         text = f"The request's head took longer than {HEAD_TIMEOUT_S:g} s."
         self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self._refuse, 408, text)
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from starlette.requests import Request
 
 from runtime import keys as module
+from runtime.access import COOKIE, Door
 from runtime.errors import Refused
 from runtime.keys import MAX_KEYS, Keys, Pace
 from runtime.store import Store
@@ -140,3 +142,17 @@ def test_any_number_of_callers_is_forgotten_in_time(
         pace.take(str(number))
     assert len(pace._paid_until_s) == 10
     assert pace.take("999") > 0
+
+
+async def test_a_visit_ends_with_the_key_that_began_it(store: Store) -> None:
+    keys = Keys(store)
+    key, text = await keys.create("private", "mine")
+    door = Door(keys, 100.0)
+    scope = {"type": "http", "headers": [], "client": ("127.0.0.1", 1)}
+    cookie = door.enter(Request(scope), text)
+    visit = Request(scope | {"headers": [(b"cookie", f"{COOKIE}={cookie}".encode())]})
+    assert door.check(visit, "private").private
+    await keys.revoke(key.id, "private")
+    with pytest.raises(Refused) as refused:
+        door.check(visit, "private")
+    assert refused.value.status == 401

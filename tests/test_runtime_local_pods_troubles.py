@@ -13,6 +13,7 @@ from control_plane import stub_agent
 from pod_engine import SLEEPS, Pods, engine, run_folder, soon
 from pod_process import until
 
+from runtime.local_process import LocalProcess
 from runtime.pods import PodSpec, Unavailable
 
 
@@ -154,3 +155,50 @@ async def test_a_pod_that_is_being_forked_is_not_lost(run: Path, spec: PodSpec) 
         await second.ensure(spec, warm=1, limit=1)
         await second.count(warm=1)
         await until(lambda: not process.is_running())
+
+
+async def test_a_pod_that_cannot_be_noted_costs_no_place(
+    pods: Pods, spec: PodSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk fills between its fork and its record."""
+    await pods.ensure(spec, warm=0, limit=1)
+    noted = LocalProcess.note
+
+    def full(process: LocalProcess) -> None:
+        if process.pid:
+            raise OSError(28, "No space left on device")
+        noted(process)
+
+    monkeypatch.setattr(LocalProcess, "note", full)
+    with pytest.raises(Unavailable, match="No space left"):
+        await pods.claim("one", soon())
+    monkeypatch.undo()
+    assert pods.claimed == 0
+    assert (await pods.claim("two", soon())).session_id == "two"
+
+
+async def test_a_folder_that_is_gone_is_told(pods: Pods, tmp_path: Path) -> None:
+    gone = PodSpec("stub", "gone", tmp_path / "no-such-folder")
+    with pytest.raises(Unavailable, match=r"bot\.py cannot be loaded"):
+        await pods.check(gone)
+
+
+async def test_a_deployment_that_loads_slowly_holds_up_no_pod_of_another(
+    pods: Pods, spec: PodSpec, tmp_path: Path
+) -> None:
+    await pods.ensure(spec, warm=0, limit=2)
+    await pods.check(spec)
+    slow = PodSpec("stub", "slow", stub_agent(tmp_path / "slow", "import time; time.sleep(600)"))
+    loading = asyncio.create_task(pods.check(slow))
+    await asyncio.sleep(0.3)
+    async with asyncio.timeout(5):
+        assert (await pods.claim("one", soon())).deployment_id == spec.deployment_id
+    loading.cancel()
+    await asyncio.wait({loading})
+    await until(lambda: not _running("parent-slow"))
+
+
+def _running(argument: str) -> bool:
+    """Whether a process was started with this in its arguments."""
+    found = (process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"]))
+    return any(argument in " ".join(line) for line in found)

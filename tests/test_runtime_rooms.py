@@ -102,8 +102,12 @@ def test_a_session_has_a_room_that_ends_with_it(plane: RunningPlane, daily: Dail
     reply = plane.start_session(
         "stub",
         createDailyRoom=True,
-        dailyRoomProperties={"enable_recording": "cloud"},
-        dailyMeetingTokenProperties={"user_name": "Ada"},
+        dailyRoomProperties={"enable_recording": "cloud", "exp": 9_999_999_999},
+        dailyMeetingTokenProperties={
+            "user_name": "Ada",
+            "room_name": "another-room",
+            "exp": 9_999_999_999,
+        },
         body={"n": [1, 2.5, "\u2603"]},
     )
     assert set(reply) == {"sessionId", "dailyRoom", "dailyToken"}
@@ -120,6 +124,9 @@ def test_a_session_has_a_room_that_ends_with_it(plane: RunningPlane, daily: Dail
     assert posted[0][1]["eject_at_room_exp"] is True
     assert posted[2][1]["user_name"] == "Ada"
     assert "is_owner" not in posted[2][1]
+    # A token for a room that is not the session's, or for longer, cannot be had.
+    assert posted[2][1]["room_name"] == posted[1][1]["room_name"] != "another-room"
+    assert {properties["exp"] < 9_999_999_999 for _, properties in posted} == {True}
 
     where = f"{ORGANIZATION}/services/stub/sessions/{reply['sessionId']}"
     assert plane.ask("DELETE", where).status == 200

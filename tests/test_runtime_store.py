@@ -13,7 +13,7 @@ import pytest_asyncio
 from runtime import store as module
 from runtime.errors import CannotStart
 from runtime.migrations import MIGRATIONS
-from runtime.store import Store, StoreFull
+from runtime.store import Store, StoreFull, StoreTrouble
 
 ADD = "INSERT INTO properties VALUES (?, ?)"
 
@@ -240,3 +240,31 @@ async def test_other_troubles_are_not_taken_for_a_full_disk(store: Store) -> Non
     with pytest.raises(sqlite3.OperationalError):
         await store.write(("INSERT INTO nowhere VALUES (1)", ()))
     assert not store.full
+
+
+async def test_room_is_noticed_without_anybody_writing(store: Store) -> None:
+    await _limit(store, 0)
+    with pytest.raises(StoreFull):
+        await store.write((ADD, ("large", "x" * 100_000)))
+    await _limit(store, 1_000)
+    await store.try_room()
+    assert not store.full
+    assert await _properties(store) == {}
+
+
+async def test_a_store_that_others_lock_is_a_trouble_that_passes(
+    tmp_path: Path, store: Store
+) -> None:
+    def patient(connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA busy_timeout = 50")
+
+    await store._run(patient)
+    other = sqlite3.connect(tmp_path / "store.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreTrouble) as refused:
+        await store.write((ADD, ("a", "1")))
+    assert (refused.value.status, refused.value.code) == (503, "STORE_BUSY")
+    assert not store.full
+    other.execute("ROLLBACK")
+    other.close()
+    await store.write((ADD, ("a", "1")))

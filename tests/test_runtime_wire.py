@@ -89,3 +89,16 @@ async def test_an_answer_is_one_piece(port: int) -> None:
     # What a client finds that reads once.
     assert (await reader.read(65_536)).endswith(b"\r\n\r\n0")
     writer.close()
+
+
+@pytest.mark.parametrize("line", [b"x: ", b""])
+async def test_lines_behind_a_body_are_bounded_too(port: int, line: bytes) -> None:
+    head = b"POST / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n0\r\n"
+    answer = await _answer(port, head + line, *[b"a" * 10_000] * 8, pause_s=0.01)
+    assert b"HTTP/1.1 431 " in answer or b"HTTP/1.1 400 " in answer
+
+
+async def test_trailers_are_left_out(port: int) -> None:
+    head = b"POST / HTTP/1.1\r\n" + CLOSE + b"transfer-encoding: chunked\r\n\r\n"
+    answer = await _answer(port, head + b"2\r\nab\r\n0\r\nx: y\r\n\r\n")
+    assert answer.endswith(b"\r\n\r\n2")

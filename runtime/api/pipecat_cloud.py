@@ -85,6 +85,8 @@ def public_routes(plane: Plane) -> APIRouter:
         if size > limit:
             raise Refused(413, f"body: has {size:,} bytes; {transport} takes {limit:,} at most.")
         if transport == "websocket":
+            if wanted.flow_config is not None:
+                raise Refused(400, "flow_config: is not taken by a session over a WebSocket.")
             return JSONResponse(_socket_start(plane, deployed, request, body))
         live = await plane.sessions.start(
             deployed,
@@ -141,6 +143,8 @@ def socket_routes(plane: Plane) -> APIRouter:
         try:
             name = _target(plane, target or query.get("serviceHost", ""))
             agent = plane.agents.get(name)
+            if agent.settings.websocket_auth == "none":
+                _check_origin(plane, websocket)
             scheme, _, given = websocket.headers.get("authorization", "").partition(" ")
             ticket = ticket or query.get("token", "")
             if not ticket and scheme.lower() == "bearer":
@@ -184,7 +188,8 @@ def _socket_start(
         "token": ticket,
     }
     if body:
-        reply["body"] = base64.b64encode(json.dumps(body).encode()).decode()
+        content = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        reply["body"] = base64.b64encode(content).decode()
     return reply
 
 
@@ -214,6 +219,16 @@ def _admitted(plane: Plane, agent: Agent, ticket: str, body: str) -> str:
     if body:
         raise Refused(400, "A body cannot be given where websocket_auth is none.")
     return plane.tickets.make(agent.name)[0]
+
+
+def _check_origin(plane: Plane, websocket: WebSocket) -> None:
+    """Refuse pages of other sites, which any browser would let open a socket here."""
+    origin = websocket.headers.get("origin")
+    if origin is None or origin.partition("://")[2] == websocket.headers.get("host"):
+        return
+    allowed = plane.settings.allowed_origins
+    if origin not in allowed and "*" not in allowed:
+        raise Refused(403, "Pages of this origin may not; RUNTIME_ALLOWED_ORIGINS names those.")
 
 
 def _quoted(text: str) -> str:
