@@ -105,13 +105,16 @@ def preload() -> None:
     global _avatar, _avatar_error
     import avatar.webrtc  # noqa: F401
 
-    _services.load()
-    _turn_taking.load()
     try:
+        _services.load()
+        _turn_taking.load()
         _avatar = Avatar.load()
     except AvatarError as error:
         _avatar_error = str(error)
         logger.error(f"Not ready: {error}")
+    except Exception as error:
+        _avatar_error = f"{type(error).__name__}: {error}"
+        logger.opt(exception=error).error(f"Not ready: {_avatar_error}")
 
 
 def readyz() -> dict[str, Any]:

@@ -39,6 +39,8 @@ POLL_S = 0.5
 """How often packets from the peer are looked for."""
 HANDOVER_S = 0.5
 """How long a track that was replaced is played on, until all it was given has gone."""
+MAX_PENDING = 100
+"""Messages that wait until the bot takes them."""
 LAST_WORDS_S = 0.25
 """How long a message sent just before closing gets to arrive."""
 
@@ -109,7 +111,9 @@ class PeerConnection(SmallWebRTCConnection):
         channel.remove_all_listeners("message")
 
         async def on_message(message: str | bytes) -> None:
-            if gate.admits(message):
+            if len(self._pending_app_messages) >= MAX_PENDING:
+                self._put_out("it sends messages to a bot that does not take them")
+            elif gate.admits(message):
                 for read in readers:
                     await read(message)
             elif gate.dropped == 1:
@@ -171,8 +175,13 @@ class PeerConnection(SmallWebRTCConnection):
         self._changed.set()
 
     def is_connected(self) -> bool:
-        """Whether the bot may send; true too while a page is being loaded anew."""
-        return bool(self._absence and not self._present.is_set()) or super().is_connected()
+        """Whether the bot may send; true too while a page is being loaded anew.
+
+        A page that stands still sends no pings and hears all the same; `watch` knows when it is
+        gone.
+        """
+        absent = bool(self._absence and not self._present.is_set())
+        return absent or (self._connect_invoked and self.pc.connectionState == "connected")
 
     async def replaceable(self) -> bool:
         """Whether the peer has left, or has not been heard for HEARD_S."""

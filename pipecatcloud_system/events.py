@@ -24,6 +24,8 @@ class EventPublisher:
         self._image = image
         self._waiting: asyncio.Queue[dict[str, object]] = asyncio.Queue(MAX_WAITING)
         self._failing = False
+        # A control plane on this machine may just be starting anew.
+        self._pauses_s = (0.5, *[1.0] * 20, 0.0) if endpoint.startswith("unix:") else (0.0,)
 
     def report(self, session_id: str, event: str) -> None:
         """Have an event told, if there is room for it."""
@@ -62,13 +64,16 @@ class EventPublisher:
         async with aiohttp.ClientSession(timeout=timeout, connector=connector) as client:
             while True:
                 event = await self._waiting.get()
-                try:
-                    async with client.post(url, json=event, allow_redirects=False) as response:
-                        self._note(None if response.status < 400 else f"answered {response.status}")
-                except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                    self._note(f"cannot be reached ({type(error).__name__})")
-                finally:
-                    self._waiting.task_done()
+                for pause_s in self._pauses_s:
+                    try:
+                        async with client.post(url, json=event, allow_redirects=False) as response:
+                            bad = response.status >= 400
+                            self._note(f"answered {response.status}" if bad else None)
+                            break
+                    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                        self._note(f"cannot be reached ({type(error).__name__})")
+                        await asyncio.sleep(pause_s)
+                self._waiting.task_done()
 
     def _note(self, trouble: str | None) -> None:
         """Log trouble once, until an event is taken again."""

@@ -14,6 +14,8 @@ from pipecatcloud_system.errors import Refusal
 
 MAX_SDP_CHARS = 100_000
 MAX_MEDIA_SECTIONS = 8
+MAX_LINES = {"": 2_000, "a=rtpmap:": 128, "a=rtcp-fb:": 256, "a=fmtp:": 128, "a=ssrc": 256}
+"""Of a description, in all and of kinds whose reading takes time by their square."""
 MAX_CANDIDATES = 100
 """Remote addresses for one peer connection: each is paired with each of ours and tried."""
 MAX_CANDIDATE_CHARS = 1_000
@@ -143,6 +145,11 @@ def _complaint(error: ValidationError) -> str:
 
 
 def _check_sdp(sdp: str) -> None:
+    lines = sdp.splitlines()
+    for kind, most in MAX_LINES.items():
+        if sum(line.startswith(kind) for line in lines) > most:
+            what = f"lines of {kind.rstrip(':')}" if kind else "lines"
+            raise Refusal(400, f"sdp: has more than {most} {what}.")
     try:
         description = SessionDescription.parse(sdp)
     except PARSE_ERRORS:

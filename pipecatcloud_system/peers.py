@@ -213,4 +213,4 @@ def _answer(connection: PeerConnection) -> dict[str, str]:
 
 
 def _unusable(error: BaseException) -> Refusal:
-    return Refusal(400, f"sdp: cannot be used ({type(error).__name__}: {error!s:.200}).")
+    return Refusal(400, f"sdp: cannot be used ({type(error).__name__}).")

@@ -228,8 +228,12 @@ class Parent:
         with contextlib.suppress(BlockingIOError):
             woken.recv(4096)
         for pid in list(self._folders):
-            ended, status = os.waitpid(pid, os.WNOHANG)
-            if ended:
+            seen = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if seen is not None:
+                # What it has started ends with it; until it is waited for, its number is its own.
+                with contextlib.suppress(OSError):
+                    os.killpg(pid, signal.SIGKILL)
+                _, status = os.waitpid(pid, 0)
                 folder = self._folders.pop(pid)
                 self._asked.discard(pid)
                 code = os.waitstatus_to_exitcode(status)

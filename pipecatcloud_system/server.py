@@ -66,7 +66,12 @@ def install(bot_module: ModuleType, settings: Settings) -> Pod:
     capabilities = capabilities_document(own, getattr(bot_module, "capabilities", {}))
     if settings.log_features and capabilities is not None:
         log_capabilities(capabilities)
-    pod = Pod(bot_module.bot, settings.max_session_s, settings.image_version)
+    pod = Pod(
+        bot_module.bot,
+        settings.max_session_s,
+        settings.image_version,
+        single=settings.single_session,
+    )
     source = IceSource(settings.ice_config_url, settings.ice_servers)
     slot = PeerSlot(pod, source, settings.offer_timeout_s)
     app.include_router(health_routes(pod, Readiness(getattr(bot_module, "readyz", None))))

@@ -154,14 +154,27 @@ class Pod:
     """Holds at most one session, and decides who may start the next."""
 
     def __init__(
-        self, bot: Bot, max_session_s: float | None = None, image: str = "unknown"
+        self,
+        bot: Bot,
+        max_session_s: float | None = None,
+        image: str = "unknown",
+        single: bool = False,
     ) -> None:
+        """Hold none yet.
+
+        Args:
+            bot: what runs.
+            max_session_s: how long a session may last; None: for ever.
+            image: named in the log.
+            single: take no second session.
+        """
         self.report: Report = lambda session_id, event: None
         """Called when a session has started, and when it has ended."""
         self.draining = False
         self.ended = asyncio.Event()
         """Set once a first session has ended."""
         self.tally = Tally()
+        self._single = single
         self._bot = bot
         self._max_session_s = max_session_s
         self._image = image
@@ -192,6 +205,8 @@ class Pod:
         if (session := self.session) is None or await session.replaceable():
             return
         await asyncio.wait({session.task}, timeout=PARTING_S)
+        if self.draining:
+            raise PodDraining
         if (session := self.session) is not None and not await session.replaceable():
             raise PodBusy
 
@@ -210,6 +225,8 @@ class Pod:
             await self.check_room()
             if (old := self.session) is not None:
                 await self._put_out(old)
+            if self.draining:
+                raise PodDraining
             self._memory.settle()
             self._session = Session(session_id, conduct, peer)
             self.tally.started += 1
@@ -219,9 +236,13 @@ class Pod:
 
     def _ended(self, session_id: str, task: asyncio.Task[Failure | None]) -> None:
         self.tally.ended += 1
-        if not task.cancelled() and (task.exception() or task.result()):
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            logger.opt(exception=error).error("Session {} failed outside bot()", session_id)
+        if not task.cancelled() and (error or task.result()):
             self.tally.failed += 1
         self.report(session_id, "session_ended")
+        self.draining |= self._single
         self.ended.set()
         self._memory.give_back()
 

@@ -51,10 +51,16 @@ class PiperServerTTSService(TTSService):
         try:
             timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
             async with self._http.post(self._url, json=request, timeout=timeout) as response:
-                answer = await response.content.read(LARGEST_ANSWER_BYTES)
                 if response.status != 200:
                     yield ErrorFrame(f"Piper at {self._url} answered {response.status}")
                     return
+                answer = bytearray()
+                async for piece in response.content.iter_any():
+                    answer += piece
+                    if len(answer) > LARGEST_ANSWER_BYTES:
+                        most = f"{LARGEST_ANSWER_BYTES:,} bytes"
+                        yield ErrorFrame(f"Piper at {self._url} sent more than {most}")
+                        return
             await self.start_tts_usage_metrics(text)
             await self.stop_ttfb_metrics()
             with wave.open(io.BytesIO(answer)) as wav:

@@ -83,3 +83,24 @@ async def test_an_endpoint_that_hangs_costs_events_only(
                 publisher.report(f"s{number}", "session_started")
             await until(lambda: taken)
     assert taken == 1
+
+
+async def test_events_outlive_a_control_plane_that_starts_anew(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    async def take(request: web.Request) -> web.Response:
+        told.append((await request.json())["event_name"])
+        return web.Response(status=204)
+
+    application = web.Application()
+    application.router.add_post("/", take)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    publisher = EventPublisher(f"unix:{tmp_path / 'events'}", "7.7")
+    async with publisher.running():
+        publisher.report("s", "session_started")
+        publisher.report("s", "session_first_frame")
+        await asyncio.sleep(0.3)
+        await web.UnixSite(runner, str(tmp_path / "events")).start()
+    await runner.cleanup()
+    assert told == ["session_started", "session_first_frame"]

@@ -75,3 +75,14 @@ def test_candidates() -> None:
     body["candidates"][0]["candidate"] = host.replace("192.0.2.7", "example.org")
     with pytest.raises(Refusal, match=r"candidates\.0\.candidate"):
         read_candidates(json.dumps(body).encode())
+
+
+@pytest.mark.parametrize("kind", ["rtpmap:1 a/1", "rtcp-fb:* a", "fmtp:1 a=1", "ssrc:1 cname:a"])
+async def test_lines_whose_reading_grows_by_their_square_are_counted_first(kind: str) -> None:
+    peer = TestPeer("")
+    sdp = await peer.sdp()
+    await peer.close()
+    with pytest.raises(Refusal, match=f"more than .* lines of a={kind[:4]}"):
+        read_offer(json.dumps({"sdp": sdp + f"a={kind}\r\n" * 1_900}).encode())
+    with pytest.raises(Refusal, match="more than 2000 lines"):
+        read_offer(json.dumps({"sdp": sdp + "a=x\r\n" * 2_000}).encode())

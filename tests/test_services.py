@@ -1,5 +1,6 @@
 """The choice of services by keys, and services reached over HTTP, against servers on loopback."""
 
+import asyncio
 import io
 import json
 import wave
@@ -124,6 +125,25 @@ async def test_a_piper_server_speaks(serve: Serve) -> None:
     heard = np.frombuffer(b"".join(frame.audio for frame in sound), np.int16)
     np.testing.assert_array_equal(heard, pcm)
     assert asked == [{"text": "Hello there.", "voice": "lessac"}]
+
+
+async def test_a_sentence_of_piper_s_that_comes_in_pieces_is_whole(serve: Serve) -> None:
+    wav, pcm = _wav(22_050)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for at in range(0, len(wav), 5_000):
+            await response.write(wav[at : at + 5_000])
+            await asyncio.sleep(0.01)
+        return response
+
+    url = await serve(answer)
+    async with aiohttp.ClientSession() as http:
+        piper = PiperServerTTSService(base_url=url, http=http)
+        down, _ = await run_test(piper, frames_to_send=[TTSSpeakFrame("Hello."), SleepFrame(0.8)])
+    sound = b"".join(frame.audio for frame in down if isinstance(frame, TTSAudioRawFrame))
+    np.testing.assert_array_equal(np.frombuffer(sound, np.int16), pcm)
 
 
 @pytest.mark.parametrize(
