@@ -23,7 +23,7 @@ class AvatarConfig:
             languages than English help the lips where espeak-ng is installed.
 
     Raises:
-        ValueError: A value is out of range; the message names it.
+        ValueError: A value is out of range, or of another type; the message names it.
     """
 
     rig: Path = ASSETS / "mira"
@@ -35,8 +35,13 @@ class AvatarConfig:
     language: str = "en"
 
     def __post_init__(self) -> None:
+        for name in ("rig", "model"):
+            if not isinstance(getattr(self, name), Path):
+                raise ValueError(f"{name} must be a pathlib.Path, not {getattr(self, name)!r}")
         for name, low, high in (("size", 128, 1080), ("fps", 10, 60), ("lead_ms", 80, 1000)):
             value = getattr(self, name)
+            if not isinstance(value, int):
+                raise ValueError(f"{name} must be a whole number, not {value!r}")
             if not low <= value <= high:
                 raise ValueError(f"{name} must be between {low} and {high}, not {value}")
         if not re.fullmatch(r"[a-z]{2,3}(-[a-z0-9]{1,8})*", self.language):

@@ -129,6 +129,7 @@ class Follower:
         self._rows: deque[_Row] = deque()
         self._glimpsed: deque[Sound] = deque()
         self._next_step: Float64Array | None = None
+        self._next_fit: Float64Array | None = None
         self._unread = 0
         self._free = np.zeros((2, len(PHONES)))
         self._gain, self._gain_rows = _TRUST_FIRST, float(_TRUST_FIRST_ROWS)
@@ -153,7 +154,7 @@ class Follower:
         more = [self._coming.popleft() for _ in range(min(_MORE_WORDS, len(self._coming)))]
         self._graph = text_graph((*self._graph.words[place:], *more), self._phone_s)
         self._rows = deque(replace(row, low=row.low - shift) for row in self._rows)
-        self._next_step = None
+        self._next_step = self._next_fit = None
         for word in [word for word in self._word_starts if word < self._dropped_words]:
             del self._word_starts[word]
         for word, start_s in self._word_starts.items():
@@ -196,9 +197,11 @@ class Follower:
             sound: Of the row behind the newest that was heard or glimpsed.
         """
         self._glimpsed.append(sound)
+        self._next_fit = None
 
     def hear(self, sound: Sound) -> None:
         """Take in the next row."""
+        self._next_fit = None
         if self._glimpsed:
             self._glimpsed.popleft()
         before = self._rows[-1] if self._rows else None
@@ -244,7 +247,8 @@ class Follower:
         at = len(self._rows) - self._unread
         row = self._rows[at]
         self._unread -= 1
-        smoothed = row.chance * self._backward(at)
+        fit, self._next_fit = self._next_fit, None
+        smoothed = row.chance * (self._backward(at) if fit is None else fit)
         smoothed /= max(float(smoothed.sum()), 1e-300)
         for _ in range(at):
             self._rows.popleft()
@@ -291,10 +295,13 @@ class Follower:
         return ways.reshape(-1, width)
 
     def _backward(self, at: int) -> Float64Array:
-        """(states,) how well the rows after row `at` fit each of its states."""
+        """(states,) how well the rows after row `at` fit each of its states.
+
+        The same of the row behind it stays for the next `read()`, if nothing is heard before that.
+        """
         fit = self._fit_of_glimpses()
         for number in range(len(self._rows) - 1, at, -1):
-            row = self._rows[number]
+            row, self._next_fit = self._rows[number], fit
             fit = row.step @ (fit * row.evidence)
         return fit
 

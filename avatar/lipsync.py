@@ -318,11 +318,7 @@ class LipSyncState:
             self._text.listen(self._heads.phones, self._first_kept)
         mouth, visemes = [], []
         while self._heads and (end is None or self._given_rows < end):
-            wait = (
-                min(self._wait_rows + 1, self._allowed_rows)
-                if self._given_rows
-                else (self._first_delay)
-            )
+            wait = self._wait_of(self._given_rows)
             if self._given_rows + wait >= self._heard_rows:
                 break
             self._wait_rows = wait
@@ -334,6 +330,17 @@ class LipSyncState:
         if not mouth:
             return np.empty((0, len(MOUTH)), np.float32), np.empty((0, len(VISEMES)), np.float32)
         return np.stack(mouth), np.stack(visemes)
+
+    def _wait_of(self, row: int) -> int:
+        """How many rows behind a row are waited for: one more each row, as many as are allowed."""
+        if row == 0:
+            return self._first_delay
+        most = self._allowed_rows
+        # Where that costs no head, two rows look at the same newest one: following a text back
+        # from there is then done once for both.
+        if row % 2 and most > self._model.card.delays_rows[-1]:
+            most -= 1
+        return min(self._wait_rows + 1, most)
 
     def _row(self, row: int, wait: int) -> tuple[Float32Array, Float32Array]:
         """Mouth and visemes of a row that may look at the `wait` rows behind it."""

@@ -4,10 +4,11 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 from loguru import logger
 from pipecat.frames.frames import (
     AggregatedTextFrame,
@@ -38,6 +39,7 @@ from avatar.playback import Playback
 from avatar.presenter import AvatarPresenter
 from avatar.speech import Fed, Speech
 from avatar.wiring import Wiring, avatar_params
+from avatar.words import Word
 
 __all__ = ["Avatar", "AvatarCounters", "AvatarProcessor", "avatar_params"]
 
@@ -124,6 +126,8 @@ class AvatarProcessor(FrameProcessor):
         self._arriving: str | None = None
         self._speech_began_ns: int | None = None
         self._texts: deque[AggregatedTextFrame] = deque(maxlen=MOST_TEXTS)
+        self._words_left: tuple[Word, ...] = ()
+        self._left_by: str | None = None
         self._speaking = asyncio.Lock()
         self._activity = 0
         self._held = asyncio.Event()
@@ -171,7 +175,7 @@ class AvatarProcessor(FrameProcessor):
                 await self._finish()
             await self.push_frame(frame, direction)
             if isinstance(frame, TTSStoppedFrame):
-                self._texts.clear()
+                self._forget_texts()
                 # The output fills up its last chunk: the next speech begins a new one.
                 self._position = 0
         else:
@@ -236,6 +240,11 @@ class AvatarProcessor(FrameProcessor):
         speech = Speech(
             frame, self._output.sample_rate, self._make_animator, self._avatar.config.language
         )
+        if speech.failure:
+            self._note_failure(speech, speech.failure)
+        if self._words_left and speech.told_by(self._left_by):
+            speech.expect_words(self._words_left)
+        self._words_left = ()
         waiting = list(self._texts)
         self._texts.clear()
         for text in waiting:
@@ -247,64 +256,77 @@ class AvatarProcessor(FrameProcessor):
 
     async def _speak(self, frame: OutputAudioRawFrame) -> None:
         async with self._speaking:
-            if self._computing and not self._computing.done():
-                # What took too long has not come back yet.
-                await self.push_frame(frame)
-                return
             if self._speech is None or not self._speech.continues_in(frame):
                 await self._finish()
                 self._speech = self._begin(frame)
                 self.counters.speeches += 1
             speech = self._speech
-            pieces = list(speech.pieces(frame))
-            for number, piece in enumerate(pieces):
+            if self._computing and not self._computing.done():
+                # What took too long has not come back yet.
+                speech.give_up()
+            for pcm in speech.pieces(frame):
                 # Speech that is still to be played gives time to look further ahead.
-                step = partial(speech.feed, piece, self._playback.ahead_s)
-                if not await self._compute(speech, step):
-                    rest = replace(frame, audio=b"".join(pieces[number:]))
-                    rest.interruptible = frame.interruptible
-                    await self.push_frame(rest)
-                    break
+                await self._compute(speech, partial(speech.feed, pcm, self._playback.ahead_s))
             self._held.set()
 
-    async def _finish(self) -> None:
-        """Send what is held; the next speech begins anew. Call it with the lock held."""
+    async def _finish(self, goes_on: bool = False) -> None:
+        """Send what is held; the next speech begins anew. Call it with the lock held.
+
+        Args:
+            goes_on: the voice has not said that it has ended; the next speech may go on with the
+                texts of this one.
+        """
         speech = self._speech
         if speech is None:
             return
-        if await self._compute(speech, speech.flush) and self._speech is speech:
+        if not speech.ended:
+            # Else an interruption has come in between.
+            fed = await self._compute(speech, partial(speech.flush, speech.end()))
+            self._words_left = fed.words_ahead if goes_on and fed else ()
+            self._left_by = speech.context_id
+        if self._speech is speech:
             await self._send_rest(speech)
             self._speech = None
 
-    async def _compute(self, speech: Speech, step: Callable[[], Fed]) -> bool:
+    async def _compute(self, speech: Speech, step: Callable[[], Fed]) -> Fed | None:
         """Compute on the session's thread and send what is ready.
 
         Returns:
-            False if it took so long that the sound could not wait: what was held has been sent,
-            and the speech is over as far as the mouth is concerned.
+            What came of it; None if the speech has no mouth, for it failed or took so long that
+            the sound could not wait: what was held has been sent.
         """
         self._activity += 1
-        computing = self.get_event_loop().run_in_executor(self._thread, step)
-        self._computing = computing
-        await asyncio.wait({computing}, timeout=self._playback.ahead_s + SLOW_S)
-        if not computing.done():
-            self.counters.overdue += 1
-            if self.counters.overdue == 1:
-                logger.error(f"{self}: mouths take too long to compute: speech goes on without")
+        fed = None
+        if not speech.silent:
+            computing = self.get_event_loop().run_in_executor(self._thread, step)
+            self._computing = computing
+            await asyncio.wait({computing}, timeout=self._playback.ahead_s + SLOW_S)
+            if not computing.done():
+                self._note_overdue(speech)
+            elif error := computing.exception():
+                self._note_failure(speech, error)
+            else:
+                fed = computing.result()
+        if fed is None:
             if speech is self._speech:
                 await self._send_rest(speech)
-                self._speech = None
-            return False
-        fed = computing.result()
-        if fed.failure:
-            self.counters.model_failures += 1
-            if self.counters.model_failures == 1:
-                told = logger.opt(exception=fed.failure)
-                told.error(f"{self}: speech goes on without its mouth: {fed.failure}")
+            return None
         self._lookahead_s = fed.lookahead_s
-        speech.hold(fed.pcm)
         await self._send(speech, fed.segments)
-        return True
+        return fed
+
+    def _note_overdue(self, speech: Speech) -> None:
+        speech.give_up()
+        self.counters.overdue += 1
+        if self.counters.overdue == 1:
+            logger.error(f"{self}: mouths take too long to compute: speech goes on without")
+
+    def _note_failure(self, speech: Speech, error: BaseException) -> None:
+        speech.give_up()
+        self.counters.model_failures += 1
+        if self.counters.model_failures == 1:
+            told = logger.opt(exception=error)
+            told.error(f"{self}: speech goes on without its mouth: {error}")
 
     async def _send(self, speech: Speech, segments: list[MouthSegment]) -> None:
         for segment in segments:
@@ -322,8 +344,6 @@ class AvatarProcessor(FrameProcessor):
             await self.push_frame(cue)
             await self._send_sound(speech, segment.samples)
             self.counters.cues += 1
-        if speech.silent and speech is self._speech:
-            await self._send_rest(speech)
 
     async def _send_rest(self, speech: Speech) -> None:
         if speech.held_samples:
@@ -335,10 +355,14 @@ class AvatarProcessor(FrameProcessor):
 
     def _interrupt(self) -> None:
         self._playback.interrupt()
-        self._texts.clear()
-        if self._speech and self._speech.interruptible:
+        self._forget_texts()
+        if self._speech is None or self._speech.interruptible:
             self._speech = None
             self._position = 0
+
+    def _forget_texts(self) -> None:
+        self._texts.clear()
+        self._words_left = ()
 
     async def _watch_stalls(self) -> None:
         """Send what is held when the voice falls silent without saying that it has ended."""
@@ -351,11 +375,12 @@ class AvatarProcessor(FrameProcessor):
                 if activity == self._activity:
                     async with self._speaking:
                         if activity == self._activity and self._speech:
-                            await self._compute(self._speech, partial(self._speech.feed, b""))
+                            nothing = partial(self._speech.feed, np.zeros(0, np.int16))
+                            await self._compute(self._speech, nothing)
                             activity = self._activity
                 await asyncio.sleep(self._playback.ahead_s + STALL_GRACE_S)
                 if activity != self._activity:
                     continue
                 async with self._speaking:
                     if activity == self._activity:
-                        await self._finish()
+                        await self._finish(goes_on=True)

@@ -1,7 +1,7 @@
 """One stretch of speech on its way through the avatar: held until its mouth is known."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +13,7 @@ from pipecat.frames.frames import OutputAudioRawFrame, TTSAudioRawFrame
 from avatar.animator import Animator, MouthSegment
 from avatar.pronunciation import words_of
 from avatar.voice_phones import MOST_EVENTS, PHONEMES, PhonemeEvent, VoicePhones
+from avatar.words import Word
 
 FIRST_WORD_WITHIN_S = 0.8
 """A voice whose first word begins later counts its times from something else; they are not used."""
@@ -21,28 +22,29 @@ PIECE_S = 0.1
 """Speech is taken in pieces of this length, so that the drawing never waits for a long one."""
 
 
+Int16Array = NDArray[np.int16]
+
+
 @dataclass(frozen=True, slots=True)
 class Fed:
     """What came of a piece of speech.
 
     Attributes:
-        pcm: Its sound at the output's rate.
         segments: The segments whose mouth is known by now.
         lookahead_s: How much sound the newest mouth has waited for.
-        failure: Why the speech has no mouth from now on.
+        words_ahead: Words that were expected and not heard, at the end of the speech.
     """
 
-    pcm: bytes
     segments: list[MouthSegment]
     lookahead_s: float = 0.0
-    failure: Exception | None = None
+    words_ahead: tuple[Word, ...] = ()
 
 
 class Speech:
     """Speech frames of one kind, resampled once to the output's rate and cut to pictures.
 
-    `feed()` and `flush()` compute and belong on the session's thread; all else is cheap and
-    belongs on the event loop, which owns the sound that is held.
+    `feed()` and `flush()` compute the mouth and belong on the session's thread; all else is cheap
+    and belongs on the event loop, which owns the sound.
     """
 
     def __init__(
@@ -62,16 +64,26 @@ class Speech:
         """
         self.rate_hz = rate_hz
         self.interruptible = frame.interruptible
+        self.ended = False
+        """Whether all of its sound is held."""
+        self.failure: Exception | None = None
+        """Why none could be made for its mouth."""
         self._first = frame
-        self._animator: Animator | None = make_animator(rate_hz)
+        self._animator: Animator | None = None
+        try:
+            self._animator = make_animator(rate_hz)
+        except Exception as error:
+            self.failure = error
         self._language = language
         self._texts: deque[str] = deque()
+        self._words: tuple[Word, ...] = ()
         self._word_times: deque[tuple[str, float]] = deque(maxlen=MOST_EVENTS)
         self._events: deque[tuple[float, str]] = deque(maxlen=MOST_EVENTS)
         self._voice_phones = VoicePhones()
-        self._tells_phonemes = False
+        self._tells_phonemes = self._told_wrong = False
         self._first_word_s: float | None = None
         self._taken = 0
+        self._part = b""
         self._held = bytearray()
         self._resampler: soxr.ResampleStream | None = None
         if frame.sample_rate != rate_hz:
@@ -83,31 +95,64 @@ class Speech:
         """Whether a frame carries on this speech rather than beginning another."""
         first = self._first
         same_context = not isinstance(frame, TTSAudioRawFrame) or (
-            getattr(first, "context_id", None) == frame.context_id
+            self.context_id == frame.context_id
         )
-        return same_context and (
-            type(first) is type(frame)
-            and first.sample_rate == frame.sample_rate
-            and first.num_channels == frame.num_channels
-            and first.interruptible == frame.interruptible
+        return (
+            not self.ended
+            and same_context
+            and (
+                type(first) is type(frame)
+                and first.sample_rate == frame.sample_rate
+                and first.num_channels == frame.num_channels
+                and first.interruptible == frame.interruptible
+            )
         )
 
-    def pieces(self, frame: OutputAudioRawFrame) -> Iterator[bytes]:
-        """Yield the frame's sound in pieces of at most PIECE_S, and note what it tells of it."""
+    def pieces(self, frame: OutputAudioRawFrame) -> Iterator[Int16Array]:
+        """Take a frame's sound, and hold it until its mouth is known.
+
+        Yields:
+            (samples,) int16, mono, at the output's rate: what to `feed()` next.
+        """
         self._note_phonemes(frame)
-        self._taken += len(frame.audio) // (2 * frame.num_channels)
-        step = int(frame.sample_rate * PIECE_S) * 2 * frame.num_channels
-        for start in range(0, len(frame.audio), step):
-            yield frame.audio[start : start + step]
+        channels = frame.num_channels
+        audio = self._part + frame.audio
+        whole = len(audio) // (2 * channels) * 2 * channels
+        # A voice may cut its sound in the middle of a sample.
+        self._part = audio[whole:]
+        self._taken += whole // (2 * channels)
+        step = int(frame.sample_rate * PIECE_S) * 2 * channels
+        for start in range(0, whole, step):
+            yield self._take_in(np.frombuffer(audio[start : min(start + step, whole)], np.int16))
+
+    def end(self) -> Int16Array:
+        """Hold what the change of rate has kept back; no more can be taken in.
+
+        Returns:
+            What to `flush()`, as from `pieces()`.
+        """
+        if self.ended:
+            return np.zeros(0, np.int16)
+        self.ended = True
+        return self._take_in(np.zeros(0, np.int16), last=True)
+
+    @property
+    def context_id(self) -> str | None:
+        """The voice's context that it belongs to, if it names one."""
+        return getattr(self._first, "context_id", None)
 
     def told_by(self, context_id: str | None) -> bool:
         """Whether a text of a voice's context is spoken in it."""
-        mine = getattr(self._first, "context_id", None)
+        mine = self.context_id
         return context_id is None or mine is None or context_id == mine
 
     def expect(self, text: str) -> None:
         """Take note of a text that will be spoken in it, behind those it was told before."""
         self._texts.append(text)
+
+    def expect_words(self, words: tuple[Word, ...]) -> None:
+        """Take note of what will be spoken before every text that it is told."""
+        self._words = words
 
     def told_word(self, text: str, start_s: float) -> None:
         """Take note of when the voice says that it begins a word of a text it was told.
@@ -118,47 +163,44 @@ class Speech:
         """
         self._word_times.append((text, start_s))
 
-    def feed(self, audio: bytes, lookahead_s: float = 0.0) -> Fed:
-        """Compute a piece of the speech; a model that fails costs the mouth, not the sound.
+    def feed(self, pcm: Int16Array, lookahead_s: float = 0.0) -> Fed:
+        """Compute the mouth of a piece of the speech.
 
         Args:
-            audio: Of the voice's rate and channels; may be empty.
+            pcm: As from `pieces()`; may be empty.
             lookahead_s: How much sound the mouth may wait for; more than the model needs makes
                 it better.
         """
         if self._animator:
             self._animator.lookahead_s = lookahead_s
-        return self._fed(np.frombuffer(audio, np.int16), last=False)
+        return self._fed(pcm, last=False)
 
-    def flush(self) -> Fed:
-        """Compute the end of the speech, as `feed()` does."""
-        return self._fed(np.zeros(0, np.int16), last=True)
+    def flush(self, pcm: Int16Array) -> Fed:
+        """Compute the mouth of the end of the speech, as `feed()` does."""
+        return self._fed(pcm, last=True)
 
-    def _fed(self, audio: NDArray[np.int16], last: bool) -> Fed:
-        pcm = self._at_output_rate(audio, last)
-        sound, animator = pcm.tobytes(), self._animator
+    def _fed(self, pcm: Int16Array, last: bool) -> Fed:
+        animator = self._animator
         if animator is None:
-            return Fed(sound, [])
-        try:
-            while self._texts and animator.reads:
-                animator.expect(words_of(self._texts.popleft(), self._language))
-            while self._word_times:
-                self._tell_word(animator, *self._word_times.popleft())
-            if self._events:
-                # The event loop may add to them meanwhile.
-                events = [self._events.popleft() for _ in range(len(self._events))]
-                animator.told(self._voice_phones.add(events))
-            segments = animator.feed(self._mono(pcm))
-            used_s = animator.used_lookahead_s
-            return Fed(sound, segments + animator.flush() if last else segments, used_s)
-        # Whatever the mouth's fault is, the sound goes on.
-        except Exception as error:
-            self._animator = None
-            return Fed(sound, [], failure=error)
+            return Fed([])
+        if animator.reads:
+            animator.expect(self._words)
+            self._words = ()
+        while self._texts and animator.reads:
+            animator.expect(words_of(self._texts.popleft(), self._language))
+        while self._word_times:
+            self._tell_word(animator, *self._word_times.popleft())
+        if self._events:
+            # The event loop may add to them meanwhile.
+            events = [self._events.popleft() for _ in range(len(self._events))]
+            animator.told(self._voice_phones.add(events))
+        segments = animator.feed(pcm)
+        used_s, ahead = animator.used_lookahead_s, animator.words_ahead if last else ()
+        return Fed(segments + animator.flush() if last else segments, used_s, ahead)
 
-    def hold(self, pcm: bytes) -> None:
-        """Hold sound at the output's rate until its mouth is known."""
-        self._held += pcm
+    def give_up(self) -> None:
+        """Have no mouth from now on; the sound goes on."""
+        self._animator = None
 
     @property
     def silent(self) -> bool:
@@ -189,28 +231,31 @@ class Speech:
             animator.told_word(word.text, start_s)
 
     def _note_phonemes(self, frame: OutputAudioRawFrame) -> None:
-        start_s = self._taken / frame.sample_rate
-        for event in frame.metadata.get(PHONEMES, ()):
-            if not isinstance(event, PhonemeEvent):
+        start_s, rate_hz = self._taken / frame.sample_rate, frame.sample_rate
+        events: Iterable[PhonemeEvent] = frame.metadata.get(PHONEMES) or ()
+        try:
+            told = [(start_s + float(event.sample) / rate_hz, event.ipa) for event in events]
+        except (AttributeError, TypeError, ValueError) as error:
+            if not self._told_wrong:
+                self._told_wrong = True
                 logger.warning(
-                    f"metadata[{PHONEMES!r}] of speech must hold events with sample and ipa; "
-                    f"{type(event).__name__} is not used"
+                    f"metadata[{PHONEMES!r}] of speech must be a list of events with sample and "
+                    f"ipa: {error}; it is not used"
                 )
-                return
-            self._tells_phonemes = True
-            self._events.append((start_s + event.sample / frame.sample_rate, event.ipa))
+            return
+        self._tells_phonemes |= bool(told)
+        self._events.extend(told)
 
-    def _at_output_rate(self, pcm: NDArray[np.int16], last: bool) -> NDArray[np.int16]:
-        if self._resampler is None:
-            return pcm
+    def _take_in(self, pcm: Int16Array, last: bool = False) -> Int16Array:
+        """Hold sound at the output's rate; gives one channel of it."""
         channels = self._first.num_channels
-        shaped = pcm.reshape(-1, channels) if channels > 1 else pcm
-        resampled: NDArray[np.int16] = self._resampler.resample_chunk(shaped, last=last)
-        return resampled.reshape(-1)
-
-    def _mono(self, pcm: NDArray[np.int16]) -> NDArray[np.int16]:
-        channels = self._first.num_channels
+        shaped = pcm.reshape(-1, channels)
+        if self._resampler is not None:
+            # A single channel has one dimension for soxr.
+            given = self._resampler.resample_chunk(shaped[:, 0] if channels == 1 else shaped, last)
+            shaped = given.reshape(-1, channels)
+        self._held += shaped.tobytes()
         if channels == 1:
-            return pcm
-        mono: NDArray[np.int16] = pcm.reshape(-1, channels).mean(axis=1).astype(np.int16)
+            return shaped[:, 0]
+        mono: Int16Array = shaped.mean(axis=1).astype(np.int16)
         return mono

@@ -29,6 +29,7 @@ class AvatarWebRTCOutput(SmallWebRTCOutputTransport):
     steady = False
     _sound: SoundTrack | None = None
     _pictures: PictureTrack | None = None
+    _dropped = 0
     _interruption = 0
     _ending = False
     _last: tuple[NDArray[np.uint8], float] | None = None
@@ -48,6 +49,7 @@ class AvatarWebRTCOutput(SmallWebRTCOutputTransport):
             self._sound = SoundTrack(self.sample_rate, departures=self.departures)
             connection.replace_audio_track(self._sound)
         if self._params.video_out_enabled:
+            self._dropped = self.dropped
             self._pictures = PictureTrack(time.monotonic(), departures=self.departures)
             if self._last is not None:
                 self._pictures.put(*self._last)
@@ -91,7 +93,7 @@ class AvatarWebRTCOutput(SmallWebRTCOutputTransport):
     @property
     def dropped(self) -> int:
         """Pictures that came and were never encoded."""
-        return 0 if self._pictures is None else self._pictures.dropped
+        return self._dropped + (0 if self._pictures is None else self._pictures.dropped)
 
     @property
     def late_s(self) -> float:

@@ -253,6 +253,64 @@ async def test_a_model_that_takes_too_long_never_holds_up_the_sound(avatar: Avat
     assert stage.processor.counters.overdue > 0
 
 
+async def test_sound_whose_rate_is_changed_is_whole_where_its_mouth_takes_too_long(
+    avatar: Avatar,
+) -> None:
+    pcm = speech_like(1.5, 16_000)
+    usual = Stage(avatar)
+    await usual.run(tts(pcm, 16_000))
+    late = Stage(avatar, make_animator=lambda rate_hz: SlowAnimator(avatar.model, rate_hz))
+    await late.run(tts(pcm, 16_000))
+    assert late.processor.counters.overdue > 0
+    np.testing.assert_array_equal(late.output.pcm, usual.output.pcm)
+
+
+async def test_sound_cut_within_a_sample_is_whole(avatar: Avatar) -> None:
+    stage = Stage(avatar)
+    pcm = speech_like(0.5, RATE_HZ)
+    audio = pcm.tobytes()
+    pieces = [audio[:7_001], audio[7_001:7_002], audio[7_002:]]
+    frames = [TTSAudioRawFrame(piece, RATE_HZ, 1, context_id="c") for piece in pieces]
+    await stage.run([*frames, TTSStoppedFrame(context_id="c")])
+    np.testing.assert_array_equal(stage.output.pcm[: len(pcm)], pcm)
+    assert stage.processor.counters.cues == 15
+
+
+async def test_a_mouth_that_cannot_be_made_never_stops_the_sound(avatar: Avatar) -> None:
+    def none(rate_hz: int) -> Animator:
+        raise ValueError(f"not at {rate_hz} Hz")
+
+    stage = Stage(avatar, make_animator=none)
+    pcm = speech_like(0.5, RATE_HZ)
+    await stage.run(tts(pcm))
+    np.testing.assert_array_equal(stage.output.pcm[: len(pcm)], pcm)
+    assert stage.processor.counters.model_failures == 1
+
+
+async def test_a_speech_whose_end_was_interrupted_is_heard_and_the_next_one_too(
+    avatar: Avatar,
+) -> None:
+    stage = Stage(avatar, pace=1.0)
+    pcm = speech_like(1.0, 16_000)
+    frames = tts(pcm, 16_000)[:-1]
+    for frame in frames:
+        frame.interruptible = False
+    music = OutputAudioRawFrame(bytes(2 * RATE_HZ // 10), RATE_HZ, 1)
+    async with Conversation(stage) as conversation:
+        await conversation.say(frames)
+        await until(lambda: len(stage.output.sound) > 10)
+        # It ends the speech, which waits for room; then the user cuts in.
+        await conversation.say([music])
+        await asyncio.sleep(0.05)
+        await conversation.say([InterruptionFrame()])
+        length = len(pcm) * RATE_HZ // 16_000
+        await until(lambda: np.count_nonzero(stage.output.pcm) > 0.4 * length)
+        before = len(stage.output.pcm)
+        again = speech_like(0.5, RATE_HZ)
+        await conversation.say(tts(again))
+        await until(lambda: len(stage.output.pcm) >= before + len(again))
+
+
 async def test_a_picture_that_cannot_be_drawn_never_stops_the_sound(
     avatar: Avatar, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """Text and phonemes on their way from Pipecat's frames to the lips."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -123,6 +124,22 @@ async def test_what_is_not_spoken_is_not_expected(avatar: Avatar) -> None:
     assert stage.words == [[]]
 
 
+async def test_a_text_outlives_a_pause_of_its_voice(avatar: Avatar) -> None:
+    stage = Stage(avatar)
+    frames = [announced("Sure. Bob buys plums.", "c"), sound(0.3), SleepFrame(1.0), sound(0.3)]
+    await stage.run([*frames, TTSStoppedFrame(context_id="c")])
+    first, second = stage.words
+    assert first == ["sure", "bob", "buys", "plums"]
+    assert second and second == first[-len(second) :]
+
+
+async def test_what_was_left_unsaid_is_forgotten_with_its_turn(avatar: Avatar) -> None:
+    stage = Stage(avatar)
+    frames = [announced("Bob buys plums."), sound(0.3), SleepFrame(1.0)]
+    await stage.run([*frames, TTSStoppedFrame(context_id="c"), sound(0.3), SleepFrame(0.5)])
+    assert stage.words == [["bob", "buys", "plums"], []]
+
+
 async def test_an_interruption_forgets_what_was_to_be_spoken(avatar: Avatar) -> None:
     stage = Stage(avatar)
     frames = [announced("Never said."), SleepFrame(0.1), InterruptionFrame(), SleepFrame(0.1)]
@@ -171,9 +188,14 @@ async def test_phonemes_are_better_than_the_times_of_words(avatar: Avatar) -> No
     assert stage.word_times == [[]] and stage.phones[0]
 
 
-async def test_events_that_are_none_are_not_used_and_cost_no_sound(avatar: Avatar) -> None:
+@pytest.mark.parametrize(
+    "events", [({"sample": 3},), 5, (Event(None, "a"),), (Event("x", "a"),)], ids=str
+)
+async def test_events_that_are_none_are_not_used_and_cost_no_sound(
+    avatar: Avatar, events: Any
+) -> None:
     stage = Stage(avatar)
-    frame = sound(0.3, events=({"sample": 3},))  # type: ignore[arg-type]
+    frame = sound(0.3, events=events)
     await stage.run([frame, TTSStoppedFrame(context_id="c")])
     assert stage.phones == [[]]
     speech = speech_like(0.3, RATE_HZ)
