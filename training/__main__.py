@@ -22,7 +22,7 @@ from training.evaluate import evaluate, event_threshold, held_out_tracks
 from training.export import HEADS_OF_PRESS, export
 from training.losses import draw_losses
 from training.phone_statistics import phone_lengths, phone_shares
-from training.prepare import HELD_OUT_ESPEAK, prepare
+from training.prepare import HELD_OUT_ESPEAK, HELD_OUT_RECORDED, prepare
 from training.recipe import FULL, SMOKE, Recipe
 from training.synthesis import ESPEAK_LANGUAGES, ESPEAK_VARIANTS, SynthesisError
 from training.train import load_sources, train
@@ -47,12 +47,13 @@ def data_used(shards: list[Path], recipe: Recipe) -> dict[str, Any]:
             "festival-ked",
             "every tenth recording of festvox-ru",
             *(f"espeak-ng +{variant}" for variant in sorted(HELD_OUT_ESPEAK)),
+            *([f"every {HELD_OUT_RECORDED}th recorded person"] if recipe.recordings else []),
         ],
         "passes": f"{recipe.passes} varied renderings of everything, varied again in each example",
         "text": "templates, word lists and made-up words of training/sentences.py",
         "not_speech": "noise, breath, clicks, hum, tones and music made by training/noises.py",
-        "real_speech": "festvox-ru only; nothing else was recorded from people",
-        "phone_times": "the synthesisers' own; of hibari and kokoro by pocketsphinx's aligner",
+        "real_speech": ["festvox-ru", *filter(None, (recipe.recordings_are,))],
+        "phone_times": "the synthesisers' own and festvox-ru's; else by pocketsphinx's aligner",
     }
 
 
@@ -75,11 +76,28 @@ def main() -> None:
     parser.add_argument("step", choices=("all", *STEPS_IN_ORDER))
     parser.add_argument("--out", type=Path, default=Path("build"), help="folder for everything")
     parser.add_argument("--smoke", action="store_true", help="a trial with next to no data")
+    parser.add_argument(
+        "--recordings",
+        type=Path,
+        metavar="FOLDER",
+        help="of English read aloud: <speaker>_<number>.wav and .txt, anywhere within it",
+    )
+    parser.add_argument(
+        "--recordings-are",
+        default="",
+        metavar="WORDS",
+        help="their name and licence, for the card",
+    )
     options = parser.parse_args()
+    if options.recordings is not None and not options.recordings_are:
+        parser.error("--recordings-are must say what they are: the card tells it")
+    recipe = SMOKE if options.smoke else FULL
+    if options.recordings is not None:
+        recipe = recipe.with_recordings(options.recordings, options.recordings_are)
     for step in STEPS_IN_ORDER if options.step == "all" else (options.step,):
         start = time.monotonic()
         try:
-            _run(step, options.out, SMOKE if options.smoke else FULL)
+            _run(step, options.out, recipe)
         except SynthesisError as error:
             parser.exit(1, f"{error}\n")
         print(f"{step}: {time.monotonic() - start:.0f} s")
@@ -106,7 +124,8 @@ def _run(step: str, out: Path, recipe: Recipe) -> None:
             "thresholds": {"press": 0.5, "fv": 0.5},
         }
         network = train(out / "features", out / "train", recipe, SEED)
-        phones = (phone_shares(load_sources(out / "features")), phone_lengths(shards))
+        sources = load_sources(out / "features")
+        phones = (phone_shares(sources, recipe.cycles[-1].recorded), phone_lengths(shards))
         export(network, model_path, about, *phones)
         tracks = held_out_tracks(LipSyncModel.load(model_path), shards, recipe.judged)
         about["shifted_to_half"] = {}

@@ -52,8 +52,8 @@ class Aligner:
             text: what is said, in words of the dictionary.
 
         Returns:
-            Start, end and ARPABET name of each phone and pause; None if text and sound do not
-            fit together.
+            Start, end and ARPABET name of each phone and pause, noises among these; None if text
+            and sound do not fit together.
         """
         self._decoder.set_align_text(" ".join(_words(text)))
         try:
@@ -68,8 +68,13 @@ class Aligner:
         found = self._decoder.get_alignment()
         if found is None:
             return None
+        # The names of breath, coughs and other noises begin with a plus.
         segments = [
-            (phone.start * FRAME_S, (phone.start + phone.duration) * FRAME_S, phone.name)
+            (
+                phone.start * FRAME_S,
+                (phone.start + phone.duration) * FRAME_S,
+                "SIL" if phone.name.startswith("+") else phone.name,
+            )
             for word in found
             for phone in word
         ]

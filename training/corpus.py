@@ -15,7 +15,8 @@ from tqdm import tqdm
 
 from avatar.phones import canonical
 from training.neural import hibari_utterances, kokoro_utterances
-from training.recipe import Recipe
+from training.recipe import RECORDED, Recipe
+from training.recordings import recorded, recorded_utterances
 from training.synthesis import (
     LONGEST_S,
     Utterance,
@@ -35,6 +36,8 @@ class Shard:
     count: int
     minutes: float
     seed: int
+    recordings: Path | None = None
+    """Where people's recordings are."""
 
     def path(self, folder: Path) -> Path:
         return folder / f"{self.source}-{self.index:02d}.npz"
@@ -45,6 +48,8 @@ class Shard:
         engine, _, voice = self.source.partition("-")
         if engine == "russian":
             everything = islice(russian_utterances(), self.index, None, self.count)
+        elif engine == RECORDED and self.recordings is not None:
+            everything = recorded_utterances(recorded(self.recordings)[self.index :: self.count])
         elif engine == "espeak":
             everything = espeak_utterances(rng)
         elif engine == "flite":
@@ -62,7 +67,7 @@ class Shard:
                 continue
             yield utterance
             seconds += utterance.seconds
-            if engine != "russian" and seconds >= 60 * self.minutes:
+            if engine not in (RECORDED, "russian") and seconds >= 60 * self.minutes:
                 return
 
 
@@ -100,7 +105,7 @@ def read_shard(path: Path) -> list[Utterance]:
 def shards_of(recipe: Recipe, seed: int) -> list[Shard]:
     """All shards of a recipe, in a fixed order."""
     return [
-        Shard(source, index, count, recipe.minutes_per_shard, seed)
+        Shard(source, index, count, recipe.minutes_per_shard, seed, recipe.recordings)
         for source, count in recipe.shards.items()
         for index in range(count)
     ]

@@ -8,9 +8,10 @@ import numpy as np
 
 from avatar.phones import PHONES
 from training.corpus import read_shard
-from training.train import NEGATIVE_SHARE, SOURCE_SHARE, Source
+from training.recipe import RECORDED
+from training.train import NEGATIVE_SHARE, Source, source_shares
 
-ENGLISH = ("festival", "flite", "hibari", "kokoro")
+ENGLISH = ("festival", "flite", "hibari", "kokoro", RECORDED)
 LONGEST_S = 0.4
 """Longer phones are mistakes of an aligner, or drawn out before a pause."""
 USUAL_S = 0.07
@@ -18,13 +19,17 @@ USUAL_S = 0.07
 FEWEST = 20
 
 
-def phone_shares(sources: Mapping[str, Source]) -> list[float]:
-    """The share of each of PHONES in what training draws; sums to 1."""
+def phone_shares(sources: Mapping[str, Source], recorded: float) -> list[float]:
+    """The share of each of PHONES in what training draws; sums to 1.
+
+    Args:
+        sources: of the examples.
+        recorded: what people's recordings count among them.
+    """
     shares = np.zeros(len(PHONES))
-    whole = sum(SOURCE_SHARE[engine] for engine in sources)
-    for engine, source in sources.items():
-        counts = np.bincount(source.phones, minlength=len(PHONES))
-        shares += SOURCE_SHARE[engine] / whole * counts / counts.sum()
+    for engine, share in source_shares(sources, recorded).items():
+        counts = np.bincount(sources[engine].phones, minlength=len(PHONES))
+        shares += share * counts / counts.sum()
     shares *= 1 - NEGATIVE_SHARE
     shares[PHONES.index("sil")] += NEGATIVE_SHARE
     return [float(share) for share in shares]

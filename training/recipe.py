@@ -1,6 +1,24 @@
 """How much of everything goes into a model: the one that is shipped, and a trial run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """One fall of the learning rate, half a cosine.
+
+    Attributes:
+        steps: How long it is.
+        peak: The learning rate at its beginning.
+        hard: Share of the examples that come over worse lines.
+        recorded: Share of the speech that is people's recordings, where there are any.
+    """
+
+    steps: int
+    peak: float
+    hard: float = 0.0
+    recorded: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -8,26 +26,48 @@ class Recipe:
     """Amounts.
 
     Attributes:
-        shards: How many shards each source fills; festvox-ru's recordings are dealt out to theirs.
-        minutes_per_shard: Of speech, except festvox-ru's.
+        shards: How many shards each source fills; people's recordings are dealt out to
+            theirs.
+        minutes_per_shard: Of speech, except that of people.
         passes: How often everything is rendered anew for training.
         noise_minutes: Of each kind of sound that is not speech.
-        cycles: Steps of each fall of the learning rate; in the last one the lines are worse.
+        cycles: Of the training, one after the other.
         judged: Utterances of each kind of voice that the model is scored on.
+        recordings: Folder of people's recordings, if there are any.
+        recordings_are: Their name and licence.
     """
 
     shards: dict[str, int]
     minutes_per_shard: float
     passes: int
     noise_minutes: int
-    cycles: tuple[int, ...]
+    cycles: tuple[Cycle, ...]
     judged: int
+    recordings: Path | None = None
+    recordings_are: str = ""
 
     @property
     def steps(self) -> int:
         """Of training, in all."""
-        return sum(self.cycles)
+        return sum(cycle.steps for cycle in self.cycles)
 
+    def cycle(self, step: int) -> tuple[Cycle, int]:
+        """The cycle of a step of the training, and its step there; beyond the end, the last."""
+        for cycle in self.cycles[:-1]:
+            if step < cycle.steps:
+                return cycle, step
+            step -= cycle.steps
+        return self.cycles[-1], min(step, self.cycles[-1].steps)
+
+    def with_recordings(self, folder: Path, are: str) -> "Recipe":
+        """The same with recordings of people, as `recordings.recorded()` reads them."""
+        shards = {**self.shards, RECORDED: RECORDED_SHARDS}
+        return replace(self, shards=shards, recordings=folder, recordings_are=are)
+
+
+RECORDED = "recorded"
+"""The source of recordings of people that the operator brings."""
+RECORDED_SHARDS = 12
 
 FULL = Recipe(
     shards={
@@ -46,7 +86,14 @@ FULL = Recipe(
     minutes_per_shard=10,
     passes=2,
     noise_minutes=6,
-    cycles=(2000, 3000, 3000, 5000, 5000),
+    cycles=(
+        Cycle(2000, 2.5e-3),
+        Cycle(3000, 1.5e-3),
+        Cycle(3000, 9e-4),
+        Cycle(5000, 5.4e-4),
+        Cycle(5000, 3.24e-4, hard=1.0),
+        Cycle(9000, 1e-3, hard=0.5, recorded=0.4),
+    ),
     judged=60,
 )
 
@@ -55,7 +102,7 @@ SMOKE = Recipe(
     minutes_per_shard=0.5,
     passes=1,
     noise_minutes=1,
-    cycles=(10, 10),
+    cycles=(Cycle(10, 2.5e-3), Cycle(10, 1.5e-3, hard=0.5)),
     judged=3,
 )
 """Shows in two minutes that every step works; what it makes is no use."""

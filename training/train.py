@@ -4,6 +4,7 @@ import json
 import math
 import os
 from collections import defaultdict
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,19 +18,18 @@ from tqdm import tqdm
 
 from avatar.controls import MOUTH, VISEMES
 from avatar.features import SILENCE
-from training.augment import HARD, USUAL, Hardship, vary
+from training.augment import HARD, USUAL, vary
 from training.network import DELAYS_ROWS, LipSyncNet
-from training.recipe import Recipe
+from training.recipe import RECORDED, Cycle, Recipe
 
-RESTART = 0.6
-"""Each fall of the learning rate after the first begins so many times as high as the one before."""
+RISE_STEPS = 100
+"""At the very beginning the learning rate rises."""
 BATCH = 16
 """Examples per worker and step."""
 WORKERS = 2
 """Threads that each take a share of every step."""
 ROWS = 200
 """Rows per example: four seconds."""
-LEARNING_RATE = 2.5e-3
 AVERAGE = 0.998
 """Share of the old average kept per step in the weights that are exported."""
 CHECKPOINT_STEPS = 250
@@ -44,6 +44,7 @@ SOURCE_SHARE = {
     "kokoro": 0.27,
     "russian": 0.20,
 }
+"""Of the examples of speech that is not people's recordings."""
 DELAY_SHARE = (0.15, 0.5, 0.35)
 """What the heads of each delay count in the loss."""
 NEGATIVE_SHARE = 0.08
@@ -84,6 +85,22 @@ def load_sources(folder: Path) -> dict[str, Source]:
     }
 
 
+def source_shares(sources: Iterable[str], recorded: float) -> dict[str, float]:
+    """What each source counts among the examples of speech; sums to 1.
+
+    Args:
+        sources: those that there are.
+        recorded: share of people's recordings, where there are any.
+    """
+    there = set(sources)
+    shares = {engine: share for engine, share in SOURCE_SHARE.items() if engine in there}
+    whole = sum(shares.values())
+    if not recorded or RECORDED not in there:
+        return {engine: share / whole for engine, share in shares.items()}
+    made = {engine: share / whole * (1 - recorded) for engine, share in shares.items()}
+    return {**made, RECORDED: recorded}
+
+
 def load_noises(folder: Path) -> list[npt.NDArray[np.float16]]:
     """(hops, 40) of each kind of noise."""
     noises = []
@@ -122,11 +139,17 @@ class Batches:
         start = rng.integers(len(noise) - hops)
         return noise[start : start + hops].astype(np.float32)
 
-    def at(self, step: int, hardship: Hardship = USUAL) -> Batch:
-        """The batch of this step."""
+    def at(self, step: int, hard: float = 0.0, recorded: float = 0.0) -> Batch:
+        """The batch of this step.
+
+        Args:
+            step: as in the training.
+            hard: share of the examples that come over worse lines.
+            recorded: share of the speech that is people's recordings, where there are any.
+        """
         rng = np.random.default_rng((self.seed, step + 1000))
-        engines = [engine for engine in SOURCE_SHARE if engine in self.sources]
-        shares = np.array([SOURCE_SHARE[engine] for engine in engines])
+        shares = source_shares(self.sources, recorded)
+        engines = list(shares)
         mels, mouths, visemes, phones, negatives = [], [], [], [], []
         for _ in range(BATCH):
             negative = rng.random() < NEGATIVE_SHARE
@@ -141,10 +164,11 @@ class Batches:
                 visemes.append(np.zeros(ROWS, np.int64))
                 phones.append(np.zeros(ROWS, np.int64))
             else:
-                source = self.sources[engines[rng.choice(len(engines), p=shares / shares.sum())]]
+                source = self.sources[engines[rng.choice(len(engines), p=list(shares.values()))]]
                 start = rng.integers(len(source.mouth) - ROWS)
                 rows = slice(start, start + ROWS)
                 mel = source.mel[2 * start : 2 * (start + ROWS)].astype(np.float32)
+                hardship = HARD if hard and rng.random() < hard else USUAL
                 noise = self._noise(2 * ROWS, rng) if rng.random() < hardship.noisy else None
                 mels.append(vary(mel, noise, rng, hardship))
                 mouths.append(source.mouth[rows].astype(np.float32))
@@ -232,10 +256,10 @@ class _Worker:
         for mine, shared in zip(self._network.buffers(), network.buffers(), strict=True):
             mine.data = shared.data
 
-    def step(self, step: int, hardship: Hardship) -> float:
+    def step(self, step: int, cycle: Cycle) -> float:
         """Gradients of this worker's batch of a step; gives the loss."""
         number = step * WORKERS + self._number
-        batch = self._batches.at(number, hardship)
+        batch = self._batches.at(number, cycle.hard, cycle.recorded)
         self._network.chance.manual_seed(number)
         loss = loss_of(self._network, batch, self._viseme_weights)
         self._network.zero_grad()
@@ -243,16 +267,11 @@ class _Worker:
         return float(loss.detach())
 
 
-def learning_rate(step: int, cycles: tuple[int, ...]) -> float:
+def learning_rate(step: int, recipe: Recipe) -> float:
     """Half a cosine down per cycle, after a short rise at the very beginning."""
-    peak = LEARNING_RATE * min(1.0, (step + 1) / 100)
-    for length in cycles[:-1]:
-        if step < length:
-            break
-        step, peak = step - length, peak * RESTART
-    else:
-        length = cycles[-1]
-    return peak * (0.5 * (1 + math.cos(math.pi * min(step, length) / length)) + 0.01)
+    cycle, at = recipe.cycle(step)
+    peak = cycle.peak * min(1.0, (step + 1) / RISE_STEPS)
+    return peak * (0.5 * (1 + math.cos(math.pi * at / cycle.steps)) + 0.01)
 
 
 def train(
@@ -268,7 +287,7 @@ def train(
     torch.set_num_threads(1)  # the layers are too small to split; batches are split instead
     batches = Batches(features, seed)
     network, average = LipSyncNet(), LipSyncNet()
-    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=1e-2)
+    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=1e-2)
     first = 0
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
@@ -287,11 +306,11 @@ def train(
     bar = tqdm(range(first, steps), "train", initial=first, total=steps, unit="step")
     for step in bar:
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, recipe.cycles)
-        hardship = HARD if step >= recipe.steps - recipe.cycles[-1] else USUAL
+            group["lr"] = learning_rate(step, recipe)
+        cycle, _ = recipe.cycle(step)
         losses = [
             done.result()
-            for done in [threads.submit(worker.step, step, hardship) for worker in workers]
+            for done in [threads.submit(worker.step, step, cycle) for worker in workers]
         ]
         for same in zip(*(worker.parameters for worker in workers), strict=True):
             same[0].grad = torch.stack([parameter.grad for parameter in same]).mean(0)
