@@ -1,6 +1,7 @@
 """The lip-sync model: speech in, mouth controls out, as the sound arrives."""
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,6 +183,7 @@ class LipSyncState:
     def __init__(self, model: LipSyncModel) -> None:
         self._model = model
         self._log_mel = LogMel()
+        self._delays = model.card.delays_rows
         self._first_delay = model.card.first_delay_rows
         self._allowed_rows = self._first_delay
         self.watch: Callable[[Evidence], None] | None = None
@@ -329,7 +331,7 @@ class LipSyncState:
         self._forget()
         if not mouth:
             return np.empty((0, len(MOUTH)), np.float32), np.empty((0, len(VISEMES)), np.float32)
-        return np.stack(mouth), np.stack(visemes)
+        return np.array(mouth), np.array(visemes)
 
     def _wait_of(self, row: int) -> int:
         """How many rows behind a row are waited for: one more each row, as many as are allowed."""
@@ -338,16 +340,15 @@ class LipSyncState:
         most = self._allowed_rows
         # Where that costs no head, two rows look at the same newest one: following a text back
         # from there is then done once for both.
-        if row % 2 and most > self._model.card.delays_rows[-1]:
+        if row % 2 and most > self._delays[-1]:
             most -= 1
         return min(self._wait_rows + 1, most)
 
     def _row(self, row: int, wait: int) -> tuple[Float32Array, Float32Array]:
         """Mouth and visemes of a row that may look at the `wait` rows behind it."""
         assert self._heads
-        delays = self._model.card.delays_rows
-        head = max(at for at, delay in enumerate(delays) if delay <= wait)
-        at = row + delays[head] - self._first_kept
+        head = bisect_right(self._delays, wait) - 1
+        at = row + self._delays[head] - self._first_kept
         mouth, visemes = self._heads.mouth[at, head], self._heads.visemes[at, head]
         phones = self._heads.phones[at, head]
         reading = self._text.read(row, wait)

@@ -3,6 +3,8 @@
 from collections import deque
 from collections.abc import Sequence
 
+import numpy as np
+
 from avatar.features import Float32Array
 from avatar.follower import Follower, Reading
 from avatar.model_card import ModelCard
@@ -17,6 +19,7 @@ class TextReader:
     def __init__(self, card: ModelCard) -> None:
         """Begin without a text."""
         self._card = card
+        self._delays = card.delays_rows
         self._first_delay = card.first_delay_rows
         self._evidence = PhoneEvidence(card.phone_shares)
         self._follower: Follower | None = None
@@ -36,7 +39,7 @@ class TextReader:
             return
         if self._follower is None:
             self._follower = Follower(self._card.phone_s, next_row)
-            first = self._card.delays_rows.index(self._first_delay)
+            first = self._delays.index(self._first_delay)
             self._waiting = {head: deque() for head in sorted({0, first})}
             self._listened = dict.fromkeys(self._waiting, next_row)
         self._follower.expect(words)
@@ -68,20 +71,27 @@ class TextReader:
         """
         if self._follower is None:
             return
-        for head, waiting in self._waiting.items():
-            delay, first = self._card.delays_rows[head], self._listened[head]
+        heads, new, heard = [], [], []
+        for head, first in self._listened.items():
+            delay = self._delays[head]
             rows = range(first, first_row + len(phones) - delay)
-            if not rows:
-                continue
-            at = first + delay - first_row
-            told = [self._told_at(row) for row in rows] if self._told else ()
-            sounds = self._evidence.sounds(phones[at : at + len(rows), head], told)
-            waiting.extend(zip(rows, sounds, strict=True))
-            self._listened[head] = rows.stop
+            if rows:
+                at = first + delay - first_row
+                heard.append(phones[at : at + len(rows), head])
+                heads += [head] * len(rows)
+                new += rows
+                self._listened[head] = rows.stop
+        if not new:
+            return
+        told = [self._told_at(row) for row in new] if self._told else ()
+        # All at once: many small computations take longer than one.
+        sounds = self._evidence.sounds(np.concatenate(heard), told)
+        for head, row, sound in zip(heads, new, sounds, strict=True):
+            self._waiting[head].append((row, sound))
 
     def read(self, row: int, wait: int) -> Reading | None:
         """What the text says about a row, by the `wait` rows behind it; None without a text."""
-        follower, delays = self._follower, self._card.delays_rows
+        follower, delays = self._follower, self._delays
         if follower is None:
             return None
         for head, waiting in self._waiting.items():

@@ -183,6 +183,13 @@ def _copy_of_the_agent(folder: Path) -> Path:
     return folder
 
 
+BROKEN = "\nAvatar.load = classmethod(lambda cls: {}['a mistake'])\n"
+
+
+def _append(path: Path, text: str) -> None:
+    path.write_text(path.read_text() + text)
+
+
 @pytest.mark.parametrize(
     ("break_it", "named"),
     [
@@ -190,8 +197,9 @@ def _copy_of_the_agent(folder: Path) -> Path:
         (lambda assets: (assets / "lipsync.onnx.json").unlink(), "lipsync.onnx.json"),
         (lambda assets: next((assets / "mira").glob("*.png")).unlink(), ".png"),
         (lambda assets: (assets / "mira" / "rig.toml").write_text("version = 'x'"), "rig.toml"),
+        (lambda assets: _append(assets.parent / "avatar.py", BROKEN), "KeyError: 'a mistake'"),
     ],
-    ids=["broken model", "no card", "missing layer", "wrong manifest"],
+    ids=["broken model", "no card", "missing layer", "wrong manifest", "a mistake"],
 )
 def test_a_pod_with_broken_assets_is_not_ready_and_says_why(
     tmp_path: Path, break_it: Callable[[Path], Any], named: str

@@ -115,3 +115,25 @@ def test_pipecat_still_has_what_this_rests_on() -> None:
     assert "self.add_event_handler" in source
     renegotiate = inspect.getsource(SmallWebRTCConnection.renegotiate)
     assert renegotiate.index("remove_all_listeners") < renegotiate.index("_initialize")
+
+
+async def test_a_page_that_pings_no_more_but_is_there_is_connected() -> None:
+    async with offered([]) as (peer, connection):
+        await accept(peer, connection)
+        await connection.connect()
+        connection._last_received_time = 1.0
+        assert not SmallWebRTCConnection.is_connected(connection)
+        assert connection.is_connected()
+
+
+async def test_messages_that_nobody_takes_put_the_peer_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MAX_PENDING", 20)
+    async with offered([]) as (peer, connection):
+        await accept(peer, connection)
+        await until(lambda: peer.channel.readyState == "open")
+        for _ in range(40):
+            peer.channel.send('{"type": "x"}')
+        await until(lambda: connection.dismissed)
+        assert len(connection._pending_app_messages) == 20
