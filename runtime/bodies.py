@@ -24,7 +24,7 @@ class BodyLimit:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or _streamed(scope["path"]):
+        if scope["type"] != "http" or streamed(scope["path"]):
             await self._app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "0")
@@ -59,7 +59,8 @@ async def received(receive: Receive) -> Message:
         raise HTTPException(408, text, {"connection": "close"}) from None
 
 
-def _streamed(path: str) -> bool:
+def streamed(path: str) -> bool:
+    """Whether a request of this path goes on to a pod, its body piece by piece."""
     # An agent may be called sessions.
     parts = path.split("/", 6)
     return len(parts) == 7 and (parts[1], parts[2], parts[4]) == ("v1", "public", "sessions")

@@ -9,6 +9,7 @@ from loguru import logger
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runtime.access import Door
+from runtime.bodies import streamed
 from runtime.errors import Refused, error_body
 from runtime.metrics import Metrics
 from runtime.proxy import has_body
@@ -24,7 +25,7 @@ class KeyFirst:
         self._door = door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith("/v1/") and has_body(scope):
+        if scope["type"] == "http" and self._reads(scope):
             request = Request(scope)
             if not self._door.knows(request):
                 try:
@@ -34,6 +35,12 @@ class KeyFirst:
                     await answer(scope, receive, send)
                     return
         await self._app(scope, receive, send)
+
+    @staticmethod
+    def _reads(scope: Scope) -> bool:
+        """Whether the route would."""
+        path = scope["path"]
+        return path.startswith("/v1/") and not streamed(path) and has_body(scope)
 
 
 COUNTED_AS: dict[int | str, str] = {"no answer": "none", "accepted": "101"}

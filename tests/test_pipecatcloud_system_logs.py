@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 from loguru import logger
-from pod_process import pod_process, post, request
+from pod_process import pod_process, post, request, until
 from test_pipecatcloud_system_server import run_pod
 
 from pipecatcloud_system.errors import CannotStart
