@@ -71,7 +71,9 @@ class TextReader:
         """
         if self._follower is None:
             return
-        heads, new, heard = [], [], []
+        heads: list[int] = []
+        new: list[int] = []
+        heard: list[Float32Array] = []
         for head, first in self._listened.items():
             delay = self._delays[head]
             rows = range(first, first_row + len(phones) - delay)

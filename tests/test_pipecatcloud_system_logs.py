@@ -54,6 +54,7 @@ async def test_each_request_has_a_line_without_its_query(tmp_path: Path) -> None
             await ws.send_str("bye")
             await ws.receive()
         await post(f"{pod.url}/bot", b"x" * 1_000_001)
+        await until(lambda: "POST /bot 413" in pod.log.read_text())
         log = pod.log.read_text()
     lines = [line for line in log.splitlines() if "access:__call__" in line]
     told = [line.partition(" - ")[2].rsplit(" ", 2)[0] for line in lines]
