@@ -312,13 +312,15 @@ class LocalPods:
 
         return ProcessWatch(process.pid, ended)
 
-    async def _exit_status(self, process: LocalProcess) -> int | None:
+    async def _exit(self, process: LocalProcess, at_s: float) -> tuple[int | None, float]:
+        """A pod's exit status, and when it ended; we have seen it at a time."""
         told, left = None, process.status()
         if left is None and (launcher := await self._launchers.known(process.deployment_id)):
             told = await launcher.exit_status(process.pid)
             # It may have been told to a control plane that was just being killed.
             left = process.status()
-        return told if left is None else left[0]
+        # Its parent was there when we, perhaps, were only just starting.
+        return (told, at_s) if left is None else (left[0], min(left[1], at_s))
 
     async def _over(self, process: LocalProcess, at_s: float) -> None:
         """A pod's process has ended, at a time in seconds since the epoch."""
@@ -327,7 +329,7 @@ class LocalPods:
         process.gone.set()
         # What it started, a voice for example, ends with it.
         signal_group(process.pid, None, signal.SIGKILL)
-        status = await self._exit_status(process)
+        status, at_s = await self._exit(process, at_s)
         wanted = process.state == "draining"
         reason = exit_reason(status, wanted)
         if self._groups is not None:
