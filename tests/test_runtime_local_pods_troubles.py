@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import os
+import signal
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
@@ -175,6 +177,20 @@ async def test_a_pod_that_cannot_be_noted_costs_no_place(
     monkeypatch.undo()
     assert pods.claimed == 0
     assert (await pods.claim("two", soon())).session_id == "two"
+
+
+async def test_an_end_that_is_noticed_late_was_when_the_parent_saw_it(
+    pods: Pods, spec: PodSpec
+) -> None:
+    await pods.ensure(spec, warm=0, limit=1)
+    pod = await pods.claim("one", soon())
+    killed_s = time.time()
+    os.kill(pod.process_id or 0, signal.SIGKILL)
+    # The control plane is busy, or only just starting.
+    time.sleep(0.8)  # noqa: ASYNC251
+    event = await pods.gone(pod.id)
+    assert event.at_s is not None
+    assert event.at_s - killed_s < 0.5
 
 
 async def test_a_folder_that_is_gone_is_told(pods: Pods, tmp_path: Path) -> None:
