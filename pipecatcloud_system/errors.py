@@ -49,6 +49,8 @@ class Failure:
     """One sentence for the caller."""
     error_id: str | None = None
     """The id under which the log holds the whole story; None when there is no more to tell."""
+    unjoined: bool = False
+    """Whether nobody came to talk."""
 
 
 def error_body(status: int, message: str, error_id: str | None = None) -> dict[str, str]:

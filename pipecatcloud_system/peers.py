@@ -163,7 +163,8 @@ class PeerSlot:
             async with asyncio.timeout(self._offer_timeout_s):
                 connection, arguments, start = await invitation.accepted
         except TimeoutError:
-            return Failure(f"No WebRTC offer came within {self._offer_timeout_s:g} s.")
+            text = f"No WebRTC offer came within {self._offer_timeout_s:g} s."
+            return Failure(text, unjoined=True)
         return await self._converse(connection, arguments, start)
 
     async def _converse(

@@ -50,8 +50,8 @@ CLOSE_TIMEOUT_S = 5
 """How long open HTTP requests may take once the session is over."""
 AT_ONCE_S = 1.0
 """How long a second signal leaves for cleaning up."""
-EXIT_FAILED = 70
-"""Exit status of a pod whose single session failed: sysexits.h calls it EX_SOFTWARE."""
+EXIT_FAILED, EXIT_UNJOINED = 70, 71
+"""Exit status of a pod whose single session failed, and of one to which nobody came."""
 
 
 def install(bot_module: ModuleType, settings: Settings) -> Pod:
@@ -235,7 +235,9 @@ async def serve(pod: Pod, settings: Settings) -> int:
                 task.cancel()
             if socket_path:
                 socket_path.unlink(missing_ok=True)
-    status = EXIT_FAILED if settings.single_session and pod.tally.failed else 0
+    status = 0
+    if settings.single_session and pod.tally.failed:
+        status = EXIT_UNJOINED if pod.tally.unjoined else EXIT_FAILED
     if pod.session is not None:
         # asyncio would wait for ever for a bot that lets no cancellation pass; the log has it.
         os._exit(status)

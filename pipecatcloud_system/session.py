@@ -148,6 +148,8 @@ class Tally:
     started: int = 0
     ended: int = 0
     failed: int = 0
+    unjoined: int = 0
+    """Of the failed: nobody came."""
 
 
 class Pod:
@@ -175,6 +177,7 @@ class Pod:
         """Set once a first session has ended."""
         self.tally = Tally()
         self._single = single
+        self._spent = False
         self._bot = bot
         self._max_session_s = max_session_s
         self._image = image
@@ -200,12 +203,12 @@ class Pod:
 
     async def check_room(self) -> None:
         """Raise PodBusy or PodDraining if a new session could not start now."""
-        if self.draining:
+        if self.draining or self._spent:
             raise PodDraining
         if (session := self.session) is None or await session.replaceable():
             return
         await asyncio.wait({session.task}, timeout=PARTING_S)
-        if self.draining:
+        if self._spent:
             raise PodDraining
         if (session := self.session) is not None and not await session.replaceable():
             raise PodBusy
@@ -225,7 +228,7 @@ class Pod:
             await self.check_room()
             if (old := self.session) is not None:
                 await self._put_out(old)
-            if self.draining:
+            if self._spent:
                 raise PodDraining
             self._memory.settle()
             self._session = Session(session_id, conduct, peer)
@@ -239,10 +242,13 @@ class Pod:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             logger.opt(exception=error).error("Session {} failed outside bot()", session_id)
-        if not task.cancelled() and (error or task.result()):
+        failure = None if error or task.cancelled() else task.result()
+        if error or failure:
             self.tally.failed += 1
+        if failure and failure.unjoined:
+            self.tally.unjoined += 1
         self.report(session_id, "session_ended")
-        self.draining |= self._single
+        self._spent = self._single
         self.ended.set()
         self._memory.give_back()
 

@@ -19,7 +19,7 @@ from runtime.errors import Refused
 from runtime.live import MAX_REPLY_BYTES, Live, StartRequest, Verdict, told_error
 from runtime.local_pods import LocalPods
 from runtime.meter import Meter
-from runtime.pods import NoCapacity, Pod, PodEvent, Unavailable
+from runtime.pods import UNJOINED, NoCapacity, Pod, PodEvent, Unavailable
 from runtime.records import Records
 from runtime.rooms import DailyRooms, Room
 from runtime.sessions import FAILURES, EndState, Session, Transport
@@ -384,7 +384,7 @@ class Sessions:
 
     async def _end(self, live: Live, event: PodEvent, ended_s: float) -> None:
         if event.failed:
-            live.judge(Verdict("agent_error", None, event.reason))
+            live.judge(Verdict(_failed_state(event), None, event.reason))
         elif event.reason == "ended by itself":
             live.judge(Verdict("completed", None, event.reason))
         else:
@@ -478,10 +478,14 @@ class Sessions:
         live.saving = self._ending.spawn(self._save(live.session, more))
 
 
+def _failed_state(event: PodEvent) -> EndState:
+    return "agent_start_timeout" if event.reason == UNJOINED else "agent_error"
+
+
 def _ended_unseen(session: Session, event: PodEvent | None) -> Session:
     """A session whose pod ended while no control plane ran; event: what its parent has left."""
     if event is None or event.at_s is None:
         reason = "its pod ended while no control plane ran"
         return session.with_end(session.alive_s, "unknown", None, reason)
-    state: EndState = "agent_error" if event.failed else "completed"
+    state = _failed_state(event) if event.failed else "completed"
     return session.with_end(event.at_s, state, None, event.reason)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import aiohttp
 
-from runtime.pods import Pod, PodState
+from runtime.pods import UNJOINED, Pod, PodState
 from runtime.processes import ProcessWatch, incarnation, signal_group
 from runtime.tails import Tail
 
@@ -19,8 +19,8 @@ READY_TIMEOUT_S = 60.0
 """From a pod's start to its /readyz."""
 PROBE_EVERY_S = (0.01, 0.25)
 """Between two looks at a starting pod: the first, and the longest, to which they grow."""
-EXIT_FAILED = 70
-"""A pod's exit status where its session failed."""
+EXIT_FAILED, EXIT_UNJOINED = 70, 71
+"""A pod's exit status where its session failed, and where nobody came to it."""
 
 
 @dataclass(eq=False)
@@ -188,6 +188,8 @@ def exit_reason(status: int | None, wanted: bool) -> str:
             return "ended by itself"
         case _ if status == EXIT_FAILED:
             return "the bot failed"
+        case _ if status == EXIT_UNJOINED:
+            return UNJOINED
         case _ if status < 0:
             with contextlib.suppress(ValueError):
                 return f"the pod was killed ({signal.Signals(-status).name})"

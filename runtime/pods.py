@@ -60,6 +60,10 @@ class Pod:
     """Where it runs on this machine."""
 
 
+UNJOINED = "nobody joined the session"
+"""The reason of a pod's end to whose session nobody came."""
+
+
 @dataclass(frozen=True)
 class PodEvent:
     """Something that happened to a pod."""

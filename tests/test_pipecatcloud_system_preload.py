@@ -301,3 +301,13 @@ async def test_what_cannot_be_forked_ends_it_with_the_reason(
         assert await parent.ended() == status
         assert said in parent.said.splitlines()[-1]
         assert not parent.socket.exists()
+
+
+async def test_a_pod_to_which_nobody_comes_says_so_by_its_status(parent: Parent) -> None:
+    folder, pid = await parent.fork("alone", OFFER_TIMEOUT="0.3")
+    headers = {"x-daily-transport-type": "webrtc"}
+    async with asked(folder, "POST", "/bot", json={}, headers=headers) as response:
+        assert response.status == 500
+        assert "No WebRTC offer" in (await response.json())["error"]
+    told = await parent.event()
+    assert (told["event"], told["pid"], told["status"]) == ("exited", pid, 71)
