@@ -51,7 +51,8 @@ def session_routes(pod: Pod, slot: PeerSlot, session_files: Path | None = None) 
             session = await pod.begin(start.session_id, lambda: pod.converse(arguments, start))
         failure = await session.finished()
         if failure is not None:
-            status = 503 if pod.draining and failure.error_id is None else 500
+            ended_by_pod = pod.draining and failure.error_id is None and not failure.unjoined
+            status = 503 if ended_by_pod else 500
             return JSONResponse(error_body(status, failure.message, failure.error_id), status)
         return JSONResponse({})
 
