@@ -1,10 +1,13 @@
 """Recordings of people: found with their texts, dealt out, some of them kept aside."""
 
+import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from training import speechocean
 from training.corpus import shards_of
 from training.prepare import held_out
 from training.recipe import FULL, RECORDED, SMOKE
@@ -57,3 +60,36 @@ def test_every_step_has_its_cycle() -> None:
     last = FULL.cycles[-1]
     assert FULL.cycle(FULL.steps - 1) == (last, last.steps - 1)
     assert FULL.cycle(FULL.steps + 5) == (last, last.steps)
+
+
+def test_of_speechocean_good_readers_are_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus, out = tmp_path / "corpus", tmp_path / "out"
+    people = {"0001": 25, "0002": 9, "0003": 10}
+    said = {"u1": ("0001", [8, 9, 8, 7, 8]), "u2": ("0001", [8, 8, 8, 8, 7])}
+    said |= {"u3": ("0002", [10] * 5), "u4": ("0003", [10] * 5)}
+    for part, utterances in (("train", ("u1", "u2", "u3")), ("test", ("u4",))):
+        folder = corpus / part
+        folder.mkdir(parents=True)
+        (folder / "spk2age").write_text("".join(f"{p} {age}\n" for p, age in people.items()))
+        (folder / "utt2spk").write_text("".join(f"{u} {said[u][0]}\n" for u in utterances))
+        (folder / "text").write_text("".join(f"{u}\tWE CALL IT {u}\n" for u in utterances))
+        for utterance in utterances:
+            sound = corpus / "WAVE" / f"SPEAKER{said[utterance][0]}" / f"{utterance}.WAV"
+            sound.parent.mkdir(parents=True, exist_ok=True)
+            sound.touch()
+    (corpus / "resource").mkdir()
+    scores = {u: {"accuracy": marks} for u, (_, marks) in said.items()}
+    (corpus / "resource" / "scores-detail.json").write_text(json.dumps(scores))
+    monkeypatch.setattr(sys, "argv", ["speechocean", str(corpus), str(out)])
+    speechocean.main()
+    assert capsys.readouterr().out.startswith("2 sentences")
+    found = [(sound.stem, text.read_text().strip()) for sound, text in recorded(out)]
+    assert found == [("0001_u1", "we call it u1"), ("0003_u4", "we call it u4")]
+    assert all(sound.resolve().is_file() for sound, _ in recorded(out))
+    (corpus / "resource" / "scores-detail.json").unlink()
+    with pytest.raises(SystemExit) as ended:
+        speechocean.main()
+    assert ended.value.code == 1
+    assert "as it is published" in capsys.readouterr().err
