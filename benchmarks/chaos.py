@@ -15,8 +15,8 @@ Held against the process table, the pods' folders, the store, the webhooks and t
     one session a pod    never two sessions in a pod, never two pods for a session
     capacity             never more claimed pods alive than the agent may have
     one end              each session that a client was told of ends once, in a state that fits
-    nothing unearned     none is paid for %(late)g s after its pod was killed, or %(gone)g s after
-                         the pod's server had ended
+    nothing unearned     none is paid for %(late)g s after its pod was killed and dead,
+                         or %(gone)g s after the pod's server had ended
     adoption             a control plane that comes back ends no session that lives
     webhooks             session.created and one final message for each session, signed
     nothing left         no process of the run 70 s after the control plane got SIGINT

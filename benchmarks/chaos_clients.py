@@ -49,6 +49,8 @@ FITS = {
 }
 """The end state of a session that nothing else has disturbed."""
 
+DEAD, DEAD_LOOK_S = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD), 0.002
+
 
 class Client:
     """One session's client; its numbers are its own, whatever others do."""
@@ -254,7 +256,12 @@ class Client:
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(known.pid)
             process.kill()
-            known.killed_s = time.time()
+            try:
+                # One that has used up its share of CPU dies when its turn comes.
+                while process.status() not in DEAD:  # noqa: ASYNC110
+                    await asyncio.sleep(DEAD_LOOK_S)
+            finally:
+                known.killed_s = time.time()
 
     async def _ended(self, known: Known) -> None:
         """See that it ends, and how."""
