@@ -183,7 +183,7 @@ class Speech:
         animator = self._animator
         if animator is None:
             return Fed([])
-        if animator.reads:
+        if self._words:
             animator.expect(self._words)
             self._words = ()
         while self._texts and animator.reads:

@@ -9,8 +9,7 @@ Talks JSON lines over a Unix socket, with one controller at a time:
     controller: {"retire": true}                               end once the last pod has ended
 
 STATUS is the pod's exit status, or minus the signal that killed it. A pod listens on FOLDER/sock,
-logs as its environment says, and prints to FOLDER/output.log. Its
-STATUS is left in FOLDER/status too.
+logs as its environment says, and prints to FOLDER/output.log; its STATUS is left in FOLDER/status.
 """
 
 import argparse

@@ -99,12 +99,13 @@ class Door:
             key = self._keys.check(text)
             return None if key is None else Caller(key.id, key.kind == "private")
         visit = request.cookies.get(COOKIE)
-        if visit and self._own_page(request) and (found := self._visit(visit)) is not None:
+        if visit and self.own_page(request) and (found := self._visit(visit)) is not None:
             return Caller(found.hex(), private=True)
         return None
 
-    def _own_page(self, request: HTTPConnection) -> bool:
-        """Whether the cookie came with a request of our own page, as far as its browser tells."""
+    @staticmethod
+    def own_page(request: HTTPConnection) -> bool:
+        """Whether a request is of our own page or of no page, as far as its browser tells."""
         site = request.headers.get("sec-fetch-site")
         if site is not None:
             return site in ("same-origin", "none")

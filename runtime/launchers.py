@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from loguru import logger
 
@@ -73,15 +73,7 @@ async def launcher_of(spec: PodSpec, run: Path) -> Launcher:
     output = path.with_suffix(".log")
     try:
         with output.open("wb") as log:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "pipecatcloud_system.preload", str(path)),
-                cwd=spec.folder,
-                env=environment_of(spec),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            process = await _run(spec, "pipecatcloud_system.preload", str(path), output=log)
     except OSError as error:
         raise Unavailable(f"bot.py cannot be loaded ({error.strerror}).", 30) from None
     ended = asyncio.create_task(process.wait())
@@ -103,6 +95,25 @@ async def launcher_of(spec: PodSpec, run: Path) -> Launcher:
         logger.warning("Pods of {} are started one by one: {}", spec.agent, said)
         return Spawner(spec)
     raise Unavailable(f"bot.py cannot be loaded: {said}", 30)
+
+
+async def _run(
+    spec: PodSpec, *module: str, output: BinaryIO, environment: Mapping[str, str] | None = None
+) -> asyncio.subprocess.Process:
+    """Run a module with its arguments as a process of a deployment, in a group of its own.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", *module),
+        cwd=spec.folder,
+        env=environment_of(spec) | dict(environment or {}),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+    )
 
 
 def parent_socket(run: Path, deployment_id: str) -> Path:
@@ -309,14 +320,8 @@ class Spawner:
         """Start a pod."""
         try:
             with (folder / "output.log").open("ab") as output:
-                process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-m", "pipecatcloud_system"),
-                    cwd=self._spec.folder,
-                    env=environment_of(self._spec) | dict(environment),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    start_new_session=True,
+                process = await _run(
+                    self._spec, "pipecatcloud_system", output=output, environment=environment
                 )
         except OSError as error:
             raise Unavailable(f"A pod cannot be started ({error.strerror}).", 5) from None

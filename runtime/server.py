@@ -52,7 +52,6 @@ MAX_REQUESTS = 1_000
 """Connections and requests at once; one more is answered with 503."""
 KEYS_EVERY_S = 2.0
 VERSION = "0.1.0"
-MAX_PATH_CHARS = 200
 
 
 class Server:

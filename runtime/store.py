@@ -26,18 +26,12 @@ FULL_RETRY_S = 30.0
 class StoreTrouble(Refused):
     """The store cannot be used now; later it may be."""
 
-    def __init__(self, why: object) -> None:
-        super().__init__(
-            503, f"The store cannot be used now ({why}).", "STORE_BUSY", BUSY_TIMEOUT_S
-        )
-
 
 class StoreFull(StoreTrouble):
     """The disk takes no more; what is running goes on, nothing new is begun."""
 
     def __init__(self) -> None:
-        Refused.__init__(
-            self,
+        super().__init__(
             503,
             "The control plane's disk is full: it can be read, and running sessions go on, "
             "but nothing can be changed until there is room.",
@@ -144,7 +138,8 @@ class Store:
                 raise StoreFull from None
             if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY):
                 logger.warning("The store cannot be used now: {}", error)
-                raise StoreTrouble(error) from None
+                text = f"The store cannot be used now ({error})."
+                raise StoreTrouble(503, text, "STORE_BUSY", BUSY_TIMEOUT_S) from None
             raise
 
     def close(self) -> None:

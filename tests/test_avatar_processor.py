@@ -78,6 +78,13 @@ def tts(pcm: np.ndarray, rate_hz: int = RATE_HZ, chunk_s: float = 0.25) -> list[
     return [TTSStartedFrame(context_id="c"), *chunks, TTSStoppedFrame(context_id="c")]
 
 
+def uninterruptible(frames: list[Frame]) -> list[Frame]:
+    """Return the frames, marked as speech that goes on whatever the user does."""
+    for frame in frames:
+        frame.interruptible = False
+    return frames
+
+
 async def test_sound_is_untouched_and_each_cue_precedes_its_sound(avatar: Avatar) -> None:
     stage = Stage(avatar)
     pcm = speech_like(1.0, RATE_HZ)
@@ -186,9 +193,7 @@ async def test_an_interruption_ends_the_speech_in_sound_and_picture(avatar: Avat
 async def test_uninterruptible_speech_goes_on_with_its_mouth(avatar: Avatar) -> None:
     stage = Stage(avatar, pace=4.0)
     pcm = speech_like(1.5, RATE_HZ)
-    frames = tts(pcm)
-    for frame in frames:
-        frame.interruptible = False
+    frames = uninterruptible(tts(pcm))
     async with Conversation(stage) as conversation:
         await conversation.say(frames)
         await until(lambda: len(stage.output.sound) > 20)
@@ -292,9 +297,7 @@ async def test_a_speech_whose_end_was_interrupted_is_heard_and_the_next_one_too(
 ) -> None:
     stage = Stage(avatar, pace=1.0)
     pcm = speech_like(1.0, 16_000)
-    frames = tts(pcm, 16_000)[:-1]
-    for frame in frames:
-        frame.interruptible = False
+    frames = uninterruptible(tts(pcm, 16_000)[:-1])
     music = OutputAudioRawFrame(bytes(2 * RATE_HZ // 10), RATE_HZ, 1)
     async with Conversation(stage) as conversation:
         await conversation.say(frames)
