@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.control_plane import ORGANIZATION, RunningPlane
-from tests.page_visitor import Visitor, browsers, until
+from tests.page_visitor import FACE_SIZES, Visitor, browsers, until
 
 DESKTOP = {"viewport": {"width": 1440, "height": 900}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
@@ -117,7 +117,7 @@ class Operator(Visitor):
         """Wait until the pixels of the agent's face change: its mouth, its eyes."""
         frame = self.conversation()
         width = "document.getElementById('face')?.videoWidth"
-        until(lambda: frame.evaluate(width), lambda pixels: pixels == 512)
+        until(lambda: frame.evaluate(width), lambda pixels: pixels in FACE_SIZES)
         video = frame.locator("#face").element_handle()
         first = video.evaluate(PICTURE)
         assert len(set(first)) > 50, "the picture is empty"
