@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avatar.controls import MOUTH, VISEMES
-from training.metrics import Track, closures, matches
+from training.metrics import Track, closures, touching
 
 Float64Array = npt.NDArray[np.float64]
 Figure = Callable[[Float64Array], Float64Array]
@@ -64,8 +64,10 @@ def share(sums: Float64Array) -> Float64Array:
 
 
 def f1(sums: Float64Array) -> Float64Array:
-    """Of sums of (hits, found, true)."""
-    return 2 * sums[:, 0] / np.maximum(1.0, sums[:, 1] + sums[:, 2])
+    """Of sums of (true ones that were found, true ones, found ones that are true, found ones)."""
+    recall = sums[:, 0] / np.maximum(1.0, sums[:, 1])
+    precision = sums[:, 2] / np.maximum(1.0, sums[:, 3])
+    return 2 * recall * precision / np.maximum(1e-9, recall + precision)
 
 
 def pearson(sums: Float64Array) -> Float64Array:
@@ -84,7 +86,8 @@ def coarse_parts(track: Track, truth: Track) -> list[float]:
 def closure_parts(track: Track, truth: Track) -> list[float]:
     """What one recording adds for f1()."""
     found, true = closures(track.control("press")), closures(truth.control("press"))
-    return [float(matches(found, true)), float(len(found)), float(len(true))]
+    touched, touch = touching(found, true)
+    return [float(touched), float(len(true)), float(touch), float(len(found))]
 
 
 def correlation_parts(track: Track, truth: Track, control: str) -> list[float]:

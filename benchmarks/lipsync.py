@@ -21,9 +21,9 @@ controls    the same classes read from the controls instead, for the mouth as it
             fv, not speak, round, open, the first of these that passes 0.5.
 viseme      share of frames whose viseme of fifteen is right.
 jaw … round Pearson's r where the labels speak.
-closures    stretches of press > 0.5 for 20 ms or more; found when the middles are within 40 ms,
-            each once. "touching" counts more mildly: found when one comes within 40 ms of a true
-            one, and one may serve for several.
+closures    stretches of press > 0.5 for 20 ms or more; found when one comes within 40 ms of a
+            true one. "by middles" is stricter than what is asked: the middles within 40 ms, each
+            used once.
 lag         shift in ms at which jaw and lips correlate best; above zero the mouth is late.
 ±           half of the 95 % interval over recordings (bootstrap, 1,000 seeded draws).
 
@@ -91,7 +91,16 @@ ASKED = {
     },
     TEXT_240: {"f1": 0.98, "coarse": 0.86, "r_open": 0.89},
 }
-"""The least that will do, by system and field of Scores."""
+"""The least that will do, by system and figure of Measured."""
+
+UNHEARD_VOICE = {"coarse": 0.82, "f1": 0.88}
+HELD_OUT_RUSSIAN = "festvox-ru, held out"
+HELD_OUT_ASKED = {
+    "espeak": UNHEARD_VOICE,
+    "festival": UNHEARD_VOICE,
+    HELD_OUT_RUSSIAN: {"coarse": 0.85},
+}
+"""The same by group of voices, of the sound alone."""
 
 MOST_LAG_MS = 10.0
 LAG_ASKED_OF = (AUDIO_80, TEXT_80)
@@ -104,19 +113,19 @@ def asked_of(rows: Mapping[str, Measured]) -> list[Asked]:
     for name, limits in ASKED.items():
         if name not in rows:
             continue
-        scores = rows[name].scores
+        row = rows[name]
         found += [
-            Asked(name, figure, getattr(scores, figure), least) for figure, least in limits.items()
+            Asked(name, figure, row.figure(figure), least) for figure, least in limits.items()
         ]
         if name in LAG_ASKED_OF:
-            found.append(Asked(name, "|lag|, ms", abs(scores.lag_ms), MOST_LAG_MS, False))
+            found.append(Asked(name, "|lag|, ms", abs(row.scores.lag_ms), MOST_LAG_MS, False))
     return found
 
 
 def table(rows: Mapping[str, Measured]) -> str:
     """One line per system."""
     head = "    coarse ±     controls viseme |  jaw   open ±     round | recall prec.   F1 ±   "
-    lines = [f"{'':24}{head} | touching: recall prec.   F1 | lag ms"]
+    lines = [f"{'':24}{head} | by middles: recall prec.   F1 | lag ms"]
     for name, row in rows.items():
         scores = row.scores
         spread = {name: f"±{found.half:.3f}" for name, found in row.intervals.items()}
@@ -124,9 +133,9 @@ def table(rows: Mapping[str, Measured]) -> str:
             f"{name:24} {scores.coarse:6.3f} {spread.get('coarse', ''):6}"
             f" {scores.coarse_by_controls:8.3f} {scores.viseme:6.3f}"
             f" | {scores.r_jaw:5.3f} {scores.r_open:5.3f} {spread.get('r_open', ''):6}"
-            f" {scores.r_round:5.3f} | {scores.recall:5.3f} {scores.precision:5.3f}"
-            f" {scores.f1:5.3f} {spread.get('f1', ''):6}"
-            f" |           {row.touch_recall:5.3f} {row.touch_precision:5.3f} {row.touch_f1:5.3f}"
+            f" {scores.r_round:5.3f} | {row.recall:5.3f} {row.precision:5.3f}"
+            f" {row.f1:5.3f} {spread.get('f1', ''):6}"
+            f" |             {scores.recall:5.3f} {scores.precision:5.3f} {scores.f1:5.3f}"
             f" | {scores.lag_ms:+6.0f}"
         )
     return "\n".join(lines)
@@ -153,10 +162,7 @@ def lookahead_curves(model: LipSyncModel, recordings: Sequence[Recording]) -> li
     curves = []
     for source in ("audio", "text") if reads else ("audio",):
         for figure, called in FIGURES.items():
-            points = [
-                (1000 * at_s, getattr(found[f"{source} {at_s:.2f}"].scores, figure))
-                for at_s in steps
-            ]
+            points = [(1000 * at_s, found[f"{source} {at_s:.2f}"].figure(figure)) for at_s in steps]
             label = f"{called}, {'sound alone' if source == 'audio' else 'with text'}"
             curves.append(Curve(label, figure, source == "text", np.array(points)))
     return curves
@@ -225,7 +231,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "systems": _numbers(rows),
         "opening": opening,
     }
-    others = {"festvox-ru, held out": held_out_russian()} if options.russian else {}
+    others = {HELD_OUT_RUSSIAN: held_out_russian()} if options.russian else {}
     if options.voices:
         others |= held_out_voices(options.voices)
     figures["held_out"] = {}
@@ -233,6 +239,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         alone = {name: system for name, system in ours.items() if name not in (TEXT_80, TEXT_240)}
         found = measure(alone, group, name)
         figures["held_out"][name] = _numbers(found)
+        least = HELD_OUT_ASKED.get(name, {})
+        asked += [Asked(name, f, found[AUDIO_80].figure(f), value) for f, value in least.items()]
         _say(f"{name}: {len(group)} recordings", table(found))
     if options.conditions and len(texts) > 1:
         clean = measure({name: ours[name] for name in ours if name != TIMINGS}, texts, "as it is")

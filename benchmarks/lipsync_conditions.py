@@ -24,7 +24,6 @@ from benchmarks.lipsync_systems import (
     measure,
     told_text,
 )
-from training.metrics import Scores
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -141,13 +140,13 @@ def conditions(
     found = {name: measure(systems, changed[name], name) for name in changed}
     asked = []
     for text, alone in ((TEXT_80, AUDIO_80), (TEXT_240, AUDIO_240)):
-        before, after = clean[alone].scores, found["wrong text"][text].scores
+        before, after = clean[alone], found["wrong text"][text]
         for figure in ("f1", "coarse", "r_open"):
-            fall = getattr(before, figure) - getattr(after, figure)
+            fall = before.figure(figure) - after.figure(figure)
             asked.append(Asked(f"wrong text: {text}", f"{figure}, fall", fall, 0.02, False))
     for name in ("10 % replaced", "10 % dropped"):
         for system, least in ((TEXT_80, 0.88), (TEXT_240, 0.91)):
-            asked.append(Asked(f"{name}: {system}", "f1", found[name][system].scores.f1, least))
+            asked.append(Asked(f"{name}: {system}", "f1", found[name][system].f1, least))
     for name, wanted in (
         ("1.3 times as fast", ((TEXT_80, "f1", 0.9), (TEXT_240, "f1", 0.9))),
         (
@@ -156,17 +155,17 @@ def conditions(
         ),
     ):
         for system, figure, least in wanted:
-            got = getattr(found[name][system].scores, figure)
+            got = found[name][system].figure(figure)
             asked.append(Asked(f"{name}: {system}", figure, got, least))
     for name in ("telephone band", "35 dB quieter"):
         for system in systems:
-            figure, fall = largest_fall(clean[system].scores, found[name][system].scores)
+            figure, fall = largest_fall(clean[system], found[name][system])
             asked.append(Asked(f"{name}: {system}", f"{figure}, most fall", fall, 0.05, False))
     return found, asked
 
 
-def largest_fall(before: Scores, after: Scores) -> tuple[str, float]:
+def largest_fall(before: Measured, after: Measured) -> tuple[str, float]:
     """Which of the figures of speech fell most, and by how much."""
-    falls = {name: getattr(before, name) - getattr(after, name) for name in SPEECH_FIGURES}
+    falls = {name: before.figure(name) - after.figure(name) for name in SPEECH_FIGURES}
     worst = max(falls, key=lambda name: falls[name])
     return worst, falls[worst]

@@ -20,7 +20,7 @@ Picture = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
 FIGURES = {"coarse": "coarse", "r_open": "open", "f1": "F1"}
-"""Fields of Scores and what they are called."""
+"""What is drawn of Measured, and what it is called."""
 
 WIDTH = 1000
 LEFT, RIGHT, TOP, BOTTOM = 230, 40, 64, 40
@@ -36,7 +36,7 @@ class Curve:
 
     Attributes:
         name: of system and figure.
-        figure: a field of Scores; it has the colour.
+        figure: which one; it has the colour.
         solid: or broken.
         points: (n, 2) look-ahead in ms, rising, and value.
     """
@@ -65,7 +65,7 @@ def draw_bars(path: Path, systems: Mapping[str, Measured], title: str) -> None:
         y = TOP + row * group + BETWEEN // 2
         _text(picture, name, (12, y + group // 2), INK, SMALL)
         for i, figure in enumerate(FIGURES):
-            value = float(getattr(measured.scores, figure))
+            value = measured.figure(figure)
             bar = y + i * BAR
             end = (_across(max(0.0, value)), bar + BAR - 3)
             cv2.rectangle(picture, (LEFT, bar), end, COLOURS[i], -1)

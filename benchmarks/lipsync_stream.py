@@ -187,6 +187,6 @@ def stream_figures(
     asked = []
     for name, loss in losses.items():
         what = f"stream: {name}"
-        asked.append(Asked(what, "f1", found[name].scores.f1, 0.86))
+        asked.append(Asked(what, "f1", found[name].f1, 0.86))
         asked.append(Asked(what, "longest off its place, s", loss.off_place_s, 3.0, False))
     return found, losses, asked

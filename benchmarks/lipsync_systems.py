@@ -32,7 +32,7 @@ from benchmarks.bootstrap import (
     share,
 )
 from benchmarks.labelled_speech import Recording
-from training.metrics import Scores, Track, closures, score, touching
+from training.metrics import Scores, Track, score
 from training.synthesis import flite_utterances
 
 Float32Array = npt.NDArray[np.float32]
@@ -46,6 +46,8 @@ AUDIO_80, AUDIO_240 = "audio alone, 80 ms", "audio alone, 240 ms"
 TEXT_80, TEXT_240 = "audio + text, 80 ms", "audio + text, 240 ms"
 TIMINGS = "engine timings, 80 ms"
 SHORT_S, LONG_S = 0.08, 0.24
+
+CLOSURE_FIGURES = ("recall", "precision", "f1")
 
 PROFILE_VOICES = ("slt", "rms", "awb", "kal16")
 PROFILE_UTTERANCES = 25
@@ -258,28 +260,32 @@ class Measured:
     """The figures of one system.
 
     Attributes:
-        scores: all of them, over all recordings together.
-        touch_recall, touch_precision: of closures that touch, see training.metrics.touching.
+        scores: all of them, over all recordings together; closures by their middles.
+        recall, precision: of closures that touch, see training.metrics.touching.
         intervals: 95 % intervals over recordings of coarse, r_open and f1; of one recording none.
     """
 
     scores: Scores
-    touch_recall: float
-    touch_precision: float
+    recall: float
+    precision: float
     intervals: dict[str, Interval]
 
     @property
-    def touch_f1(self) -> float:
+    def f1(self) -> float:
         """Harmonic mean of the two."""
-        recall, precision = self.touch_recall, self.touch_precision
-        return 2 * recall * precision / max(1e-9, recall + precision)
+        return 2 * self.recall * self.precision / max(1e-9, self.recall + self.precision)
+
+    def figure(self, name: str) -> float:
+        """recall, precision or f1 of closures that touch, or any other of the scores."""
+        return float(getattr(self if name in CLOSURE_FIGURES else self.scores, name))
 
     def as_numbers(self) -> dict[str, object]:
         """For JSON."""
-        numbers = {"touch_recall": self.touch_recall, "touch_precision": self.touch_precision}
+        scores = asdict(self.scores)
+        strict = {f"{name}_by_middles": scores[name] for name in CLOSURE_FIGURES if name in scores}
+        touch = {name: self.figure(name) for name in CLOSURE_FIGURES}
         spread = {name: asdict(found) for name, found in self.intervals.items()}
-        touch = {**numbers, "touch_f1": self.touch_f1}
-        return {**asdict(self.scores), **touch, "intervals": spread}
+        return {**scores, **touch, **strict, "intervals": spread}
 
 
 def measured(tracks: list[Track], truths: list[Track]) -> Measured:
@@ -289,20 +295,17 @@ def measured(tracks: list[Track], truths: list[Track]) -> Measured:
         end = min(len(track.mouth), len(truth.mouth))
         pairs.append((_until(track, end), _until(truth, end)))
     tracks, truths = [track for track, _ in pairs], [truth for _, truth in pairs]
-    closed = [
-        (closures(track.control("press")), closures(truth.control("press")))
-        for track, truth in pairs
-    ]
-    touched = np.array([touching(found, true) for found, true in closed])
+    closed = [closure_parts(*pair) for pair in pairs]
+    touched, true, touch, found = np.sum(closed, axis=0)
     parts = {
         "coarse": (share, [coarse_parts(*pair) for pair in pairs]),
         "r_open": (pearson, [correlation_parts(*pair, "open") for pair in pairs]),
-        "f1": (f1, [closure_parts(*pair) for pair in pairs]),
+        "f1": (f1, closed),
     }
     return Measured(
         scores=score(tracks, truths),
-        touch_recall=float(touched[:, 0].sum() / max(1, sum(len(true) for _, true in closed))),
-        touch_precision=float(touched[:, 1].sum() / max(1, sum(len(found) for found, _ in closed))),
+        recall=float(touched / max(1.0, true)),
+        precision=float(touch / max(1.0, found)),
         intervals={
             name: interval(np.array(rows), figure)
             for name, (figure, rows) in parts.items()

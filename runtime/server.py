@@ -22,7 +22,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from runtime.access import Door
 from runtime.agents import Agents
 from runtime.api.dashboard import dashboard_routes
-from runtime.api.pipecat_cloud import public_routes, socket_routes
+from runtime.api.pipecat_cloud import SessionApi, public_routes, socket_routes
 from runtime.api.pipecat_cloud_admin import admin_routes
 from runtime.bodies import BodyLimit, json_object
 from runtime.control import Sessions
@@ -221,6 +221,7 @@ def application(plane: Plane) -> FastAPI:
     # The guard that is added last is asked first.
     app.add_middleware(KeyFirst, door=plane.door)
     app.add_middleware(BodyLimit)
+    app.add_middleware(SessionApi, plane=plane, handlers=app.exception_handlers)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=plane.settings.allowed_origins,

@@ -113,7 +113,7 @@ def test_the_truth_meets_what_is_asked() -> None:
     assert len(asked) == sum(map(len, ASKED.values())) + 2
     assert all(one.met for one in asked)
     for row in rows.values():
-        assert row.touch_f1 == pytest.approx(1.0)
+        assert row.f1 == pytest.approx(1.0)
         assert row.intervals["coarse"].low == row.intervals["coarse"].high == 1.0
     assert all(name in table(rows) for name in (AUDIO_80, TEXT_80, TEXT_240))
 

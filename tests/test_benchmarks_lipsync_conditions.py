@@ -17,6 +17,7 @@ from benchmarks.lipsync_conditions import (
     with_others_text,
     with_wrong_words,
 )
+from benchmarks.lipsync_systems import Measured
 from training.metrics import Scores
 
 
@@ -108,7 +109,7 @@ def test_quieter_by_thirty_five_decibels() -> None:
 
 def test_the_largest_fall_is_named() -> None:
     before = Scores(0.8, 0.8, 0.7, 0.9, 0.8, 0.6, 0.7, 0.7, 0.7, 0.0)
-    after = Scores(0.78, 0.1, 0.1, 0.95, 0.8, 0.5, 0.7, 0.7, 0.7, 90.0)
-    name, fall = largest_fall(before, after)
+    after = Scores(0.78, 0.1, 0.1, 0.95, 0.8, 0.5, 0.1, 0.7, 0.7, 90.0)
+    name, fall = largest_fall(Measured(before, 0.8, 0.9, {}), Measured(after, 0.75, 0.9, {}))
     assert name == "r_round"
     assert fall == pytest.approx(0.1)

@@ -3,21 +3,26 @@
 import base64
 import binascii
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request, WebSocket
 from fastapi.responses import JSONResponse, Response
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.types import Receive, Scope, Send
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runtime import proxy
 from runtime.access import Caller
 from runtime.agents import Agent
+from runtime.bodies import streamed
 from runtime.errors import Refused
 from runtime.live import Live, StartRequest, Verdict
 from runtime.plane import Plane
 
+PUBLIC_PATH = "/v1/public"
+SESSION_PATH = "/{agent}/sessions/{session_id}/{path:path}"
 MAX_BODY_BYTES = 1_000_000
 MAX_SOCKET_BODY_BYTES = 4_096
 """Of a session over a WebSocket, where it travels in the address."""
@@ -53,22 +58,57 @@ class Forward(Response):
         await proxy.forward(*self._to, scope, receive, send)
 
 
+async def _forward(plane: Plane, agent: str, session_id: str, scope: Scope) -> Forward:
+    """Who answers a request for a session.
+
+    Raises:
+        Refused: there is no such session, or no such path in it.
+    """
+    raw = scope["raw_path"].partition(b"?")[0].decode("latin-1")
+    # As it came, percent signs and all: after the fifth slash of the session's prefix.
+    parts = raw.split("/", 6)
+    if len(parts) < 7 or (parts[1], parts[2], parts[4]) != ("v1", "public", "sessions"):
+        raise Refused(400, "The path holds signs that mean more than they show.")
+    inner = proxy.checked_path(parts[6])
+    live = await plane.sessions.get(agent, session_id)
+    return Forward(live, inner, proxy.session_prefix(agent, session_id))
+
+
+class SessionApi:
+    """Requests for sessions, past FastAPI's routes: the way through them takes most of the time."""
+
+    path = PUBLIC_PATH + SESSION_PATH
+    """For /metrics, as a route's."""
+
+    def __init__(self, app: ASGIApp, plane: Plane, handlers: Mapping[Any, Any]) -> None:
+        """Stand before an application.
+
+        Args:
+            app: answers everything else.
+            plane: the control plane's parts.
+            handlers: what makes an answer of an exception, by its class.
+        """
+        self._app = app
+        self._plane = plane
+        self._answer = ExceptionMiddleware(self._forwarded, handlers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ours = scope["type"] == "http" and scope["method"] in proxy.FORWARDED
+        app = self._answer if ours and streamed(scope["path"]) else self._app
+        await app(scope, receive, send)
+
+    async def _forwarded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route"] = self
+        self._plane.door.check(HTTPConnection(scope), "public")
+        _, _, _, agent, _, session_id, _ = scope["path"].split("/", 6)
+        answer = await _forward(self._plane, agent, session_id, scope)
+        await answer(scope, receive, send)
+
+
 def public_routes(plane: Plane) -> APIRouter:
     """The routes that a public key opens."""
 
-    class Direct(APIRoute):
-        """A route that asks for the key itself: FastAPI's way to it takes most of the time."""
-
-        async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["method"] not in (self.methods or ()):
-                await super().handle(scope, receive, send)
-                return
-            request = Request(scope, receive, send)
-            asking = plane.door.check(request, "public")
-            answer = await self.endpoint(**scope["path_params"], request=request, _=asking)
-            await answer(scope, receive, send)
-
-    router = APIRouter(prefix="/v1/public", tags=["sessions"])
+    router = APIRouter(prefix=PUBLIC_PATH, tags=["sessions"])
     caller = Annotated[Caller, Depends(plane.door.needs("public"))]
 
     @router.post("/{agent}/start")
@@ -109,23 +149,15 @@ def public_routes(plane: Plane) -> APIRouter:
         agent: str, session_id: str, path: str, request: Request, _: caller
     ) -> Forward:
         """Whatever the session's own pod serves at this path."""
-        prefix = proxy.session_prefix(agent, session_id)
-        raw = request.scope["raw_path"].partition(b"?")[0].decode("latin-1")
-        # As it came, percent signs and all: after the fifth slash of the session's prefix.
-        parts = raw.split("/", 6)
-        if len(parts) < 7 or (parts[1], parts[2], parts[4]) != ("v1", "public", "sessions"):
-            raise Refused(400, "The path holds signs that mean more than they show.")
-        inner = proxy.checked_path(parts[6])
-        return Forward(await plane.sessions.get(agent, session_id), inner, prefix)
+        return await _forward(plane, agent, session_id, request.scope)
 
     for method in proxy.FORWARDED:
         router.add_api_route(
-            "/{agent}/sessions/{session_id}/{path:path}",
+            SESSION_PATH,
             session_api,
             methods=[method],
             operation_id=f"session_api_{method.lower()}",
             response_model=None,
-            route_class_override=Direct,
         )
     return router
 
