@@ -1,11 +1,15 @@
 """For tests: Pipecat Cloud's own command lines and SDK, each in an environment of its own."""
 
+import contextlib
 import json
 import os
+import pty
 import re
+import select
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -137,6 +141,35 @@ class CommandLine:
         with ThreadPoolExecutor(os.cpu_count()) as threads:
             return list(threads.map(lambda words: self.run(*words, output=output), commands))
 
+    def at_terminal(self, *words: str, prompt: str, keys: str) -> Ran:
+        """Run a command at a terminal, and press these keys where it prompts."""
+        program, *rest = self.client.program
+        command = [str(self.programs / program), *rest, *words]
+        terminal, its_end = pty.openpty()
+        process = subprocess.Popen(
+            command,
+            cwd=self.home,
+            env=self._environment(),
+            stdin=its_end,
+            stdout=its_end,
+            stderr=its_end,
+            start_new_session=True,
+        )
+        os.close(its_end)
+        shown, asked = b"", False
+        deadline_s = time.monotonic() + COMMAND_TIMEOUT_S
+        # Linux has an error for a terminal that nobody has open any more.
+        with contextlib.suppress(OSError):
+            while select.select([terminal], [], [], max(0.0, deadline_s - time.monotonic()))[0]:
+                shown += os.read(terminal, 65_536)
+                if not asked and prompt.encode() in shown:
+                    asked = True
+                    os.write(terminal, keys.encode())
+        os.close(terminal)
+        if time.monotonic() > deadline_s:
+            process.kill()
+        return Ran(" ".join(words), process.wait(), shown.decode(errors="replace"), "")
+
     def python(self, source: str, *words: str) -> Any:
         """The JSON that a Python program prints in the client's environment."""
         ran = self._run((str(self.programs / "python"), "-c", source, *words), ("python",))
@@ -147,7 +180,7 @@ class CommandLine:
         ran.shows(*texts)
         assert ran.code == 1 or not self.client.json, f"{ran.command}: {ran.code}"
 
-    def _run(self, command: Sequence[str], words: Sequence[str]) -> Ran:
+    def _environment(self) -> dict[str, str]:
         inherited = {
             name: value
             for name, value in os.environ.items()
@@ -163,10 +196,13 @@ class CommandLine:
             "PIPECAT_CONFIG_PATH": str(self.config),
             "PIPECAT_DEFAULT_PUBLIC_KEY": self.plane.public_key,
         }
+        return inherited | settings
+
+    def _run(self, command: Sequence[str], words: Sequence[str]) -> Ran:
         ran = subprocess.run(
             command,
             cwd=self.home,
-            env=inherited | settings,
+            env=self._environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -178,6 +178,18 @@ async def test_where_no_token_is_asked_for_no_body_is_taken(plane: RunningPlane)
         assert first["session"] != second["session"]
 
 
+async def test_where_no_token_is_asked_for_pages_of_other_sites_do_not_get_in(
+    plane: RunningPlane,
+) -> None:
+    url = f"{plane.url.replace('http', 'ws', 1)}/ws/generic/open.local"
+    assert await refusal(url, origin="https://b.example") == 403
+    assert await refusal(url, origin="null") == 403
+    assert await refusal(url, **{"sec-fetch-site": "cross-site"}) == 403
+    for headers in ({"origin": plane.url}, {"sec-fetch-site": "same-origin"}):
+        async with connected(url, **headers) as (_, first):
+            assert first["session"]
+
+
 async def test_at_capacity_the_socket_is_refused(plane: RunningPlane) -> None:
     plane.deploy("single", autoScaling={"minAgents": 0, "maxAgents": 1})
     first, second = start(plane, "single"), start(plane, "single")

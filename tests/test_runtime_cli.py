@@ -130,9 +130,12 @@ def test_keys_are_made_listed_and_revoked(cli: CommandLine, plane: RunningPlane)
     cli.run("organizations", "keys", "create", "--name", name, "--default").good(name)
     key = tomllib.loads(cli.config.read_text())["local"]["default_public_key"]
     assert plane.ask("POST", "/v1/public/nobody/start", {}, key).status == 404
-    # The command asks which one, at a terminal.
-    (key_id,) = [k["id"] for k in of(plane, "apiKeys")["public"] if k["metadata"]["name"] == name]
-    assert plane.ask("DELETE", f"{ORGANIZATION}/apiKeys/{key_id}").status == 200
+    live = [k for k in of(plane, "apiKeys")["public"] if not k["revoked"]]
+    names = [k["metadata"]["name"] for k in live]
+    down = "\x1b[B" * names.index(name)
+    prompt = "Select API key to revoke"
+    revoked = cli.at_terminal(*("organizations", "keys", "revoke"), prompt=prompt, keys=f"{down}\r")
+    revoked.good(live[names.index(name)]["id"], "revoked")
     listed, started = cli.run_all(
         ("organizations", "keys", "list"),
         ("agent", "start", "greeter", "--force", "--api-key", key),
