@@ -8,7 +8,6 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
 
 import aiohttp
 from loguru import logger
@@ -127,11 +126,11 @@ class Sessions:
             headers["x-daily-room-token"] = live.room.bot_token
         else:
             headers["x-daily-transport-type"] = "webrtc"
-        body: dict[str, Any] = request.body
+        content = request.body
         if request.flow_config is not None:
             headers["x-pcc-start-envelope"] = "1"
-            body = {"body": body, "flow_config": request.flow_config}
-        content = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+            flow_config = json.dumps(request.flow_config).encode()
+            content = b'{"body": ' + content + b', "flow_config": ' + flow_config + b"}"
         live.conversation = self._tasks.spawn(self._converse(live, headers, content))
         await self._taken(live)
         return live

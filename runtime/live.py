@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -23,7 +23,8 @@ class StartRequest:
     """What a client asks for."""
 
     transport: Transport
-    body: dict[str, Any] = field(default_factory=dict)
+    body: bytes
+    """For the bot: JSON."""
     flow_config: str | None = None
     room: dict[str, Any] | None = None
     """Properties of the Daily room."""

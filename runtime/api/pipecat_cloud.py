@@ -118,15 +118,16 @@ def public_routes(plane: Plane) -> APIRouter:
         """Start a session; the reply says where it takes place."""
         deployed = plane.agents.get(agent)
         wanted = wanted or Start()
-        body = wanted.body or {}
+        body = json.dumps(wanted.body or {}, ensure_ascii=False).encode("utf-8", "surrogatepass")
         transport = wanted.transport or ("daily" if wanted.createDailyRoom else "webrtc")
-        size = len(json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass"))
         limit = MAX_SOCKET_BODY_BYTES if transport == "websocket" else MAX_BODY_BYTES
-        if size > limit:
-            raise Refused(413, f"body: has {size:,} bytes; {transport} takes {limit:,} at most.")
+        if len(body) > limit:
+            message = f"body: has {len(body):,} bytes; {transport} takes {limit:,} at most."
+            raise Refused(413, message)
         if transport == "websocket":
             if wanted.flow_config is not None:
                 raise Refused(400, "flow_config: is not taken by a session over a WebSocket.")
+            body = body if wanted.body else b""
             return JSONResponse(_socket_start(plane, deployed, request, body))
         live = await plane.sessions.start(
             deployed,
@@ -203,9 +204,7 @@ def socket_routes(plane: Plane) -> APIRouter:
     return router
 
 
-def _socket_start(
-    plane: Plane, agent: Agent, request: Request, body: dict[str, Any]
-) -> dict[str, Any]:
+def _socket_start(plane: Plane, agent: Agent, request: Request, body: bytes) -> dict[str, Any]:
     if not agent.ready:
         raise Refused(400, f"The agent {agent.name} is not ready: {agent.error}", "PCC-1001")
     if agent.settings.websocket_auth == "none" and body:
@@ -220,8 +219,7 @@ def _socket_start(
         "token": ticket,
     }
     if body:
-        content = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
-        reply["body"] = base64.b64encode(content).decode()
+        reply["body"] = base64.b64encode(body).decode()
     return reply
 
 
