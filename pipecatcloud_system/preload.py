@@ -125,19 +125,18 @@ class Parent:
         self._alone_since_s = time.monotonic()
 
     def run(self) -> int:
-        """Take orders until the parent is to end; gives the exit status."""
-        self._path.unlink(missing_ok=True)
+        """Take orders until the parent is to end; gives the exit status.
+
+        Raises:
+            CannotStart: the socket cannot be had.
+        """
+        from pipecatcloud_system.server import bind_path
+
         with (
-            socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener,
+            bind_path(self._path) as listener,
             selectors.DefaultSelector() as selector,
             _children_wake() as woken,
         ):
-            mask = os.umask(0o177)
-            try:
-                listener.bind(str(self._path))
-            finally:
-                os.umask(mask)
-            listener.listen(1)
             print(f"Forks pods on unix:{self._path}", flush=True)
             selector.register(
                 listener, selectors.EVENT_READ, lambda: self._meet(listener, selector)

@@ -7,6 +7,7 @@ import pytest
 
 from avatar.controls import MOUTH, VISEMES
 from avatar.phones import Segment
+from training.evaluate import event_threshold
 from training.metrics import COARSE, Track, closures, correlation, matches, score
 
 SEGMENTS: list[Segment] = [
@@ -84,3 +85,23 @@ def test_rows_become_frames() -> None:
 def test_correlation_of_what_stands_still_is_zero(truth: Track) -> None:
     still = replace(truth, mouth=np.ones_like(truth.mouth))
     assert correlation(still.control("jaw"), truth.control("jaw")) == 0.0
+
+
+def test_the_lowest_of_the_thresholds_that_find_well_is_taken() -> None:
+    def events(height: float, count: int) -> Track:
+        """As many closures as told, a second apart, told with so much evidence."""
+        mouth = np.zeros((100 * 200, len(MOUTH)), np.float32)
+        for i in range(count):
+            mouth[100 * i + 10 : 100 * i + 20, MOUTH.index("press")] = height
+        return Track(mouth, np.zeros(len(mouth), np.int16))
+
+    def with_false(height: float, count: int) -> Track:
+        track = events(0.9, 100)
+        for i in range(count):
+            track.mouth[100 * i + 50 : 100 * i + 60, MOUTH.index("press")] = height
+        return track
+
+    true = [events(1.0, 100)]
+    # One false event in a hundred is worth finding more for, ten are not.
+    assert event_threshold({"a": ([with_false(0.33, 1)], true)}, "press") == 0.2
+    assert event_threshold({"a": ([with_false(0.33, 10)], true)}, "press") == 0.35

@@ -67,7 +67,7 @@ def test_of_speechocean_good_readers_are_chosen(
 ) -> None:
     corpus, out = tmp_path / "corpus", tmp_path / "out"
     people = {"0001": 25, "0002": 9, "0003": 10}
-    said = {"u1": ("0001", [8, 9, 8, 7, 8]), "u2": ("0001", [8, 8, 8, 8, 7])}
+    said = {"u1": ("0001", [7, 8, 7, 6, 7]), "u2": ("0001", [7, 7, 7, 7, 6])}
     said |= {"u3": ("0002", [10] * 5), "u4": ("0003", [10] * 5)}
     for part, utterances in (("train", ("u1", "u2", "u3")), ("test", ("u4",))):
         folder = corpus / part

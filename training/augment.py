@@ -31,7 +31,7 @@ class Hardship:
 
 
 USUAL = Hardship(noisy=0.5, cleanest_db=32.0, quietest_db=-22.0, narrow=0.12)
-HARD = Hardship(noisy=0.65, cleanest_db=25.0, quietest_db=-30.0, narrow=0.25)
+HARD = Hardship(noisy=0.65, cleanest_db=25.0, quietest_db=-42.0, narrow=0.25)
 
 
 def _band_centres_hz() -> npt.NDArray[np.float64]:
