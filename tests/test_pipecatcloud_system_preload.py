@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -145,10 +146,16 @@ async def parent(shared: Parent) -> AsyncIterator[Parent]:
     shared.leave()
 
 
+def listens(path: Path) -> bool:
+    """Whether a socket is there and takes connections: it does a moment after it is there."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as tried:
+        return tried.connect_ex(str(path)) == 0
+
+
 @contextlib.asynccontextmanager
 async def asked(folder: Path, method: str, path: str, **sent: Any) -> AsyncIterator[Any]:
     """A pod's answer, once it listens."""
-    await until((folder / "sock").is_socket)
+    await until(lambda: listens(folder / "sock"))
     connector = aiohttp.UnixConnector(str(folder / "sock"))
     async with (
         aiohttp.ClientSession(connector=connector) as client,
