@@ -75,7 +75,7 @@ async def _forward(plane: Plane, agent: str, session_id: str, scope: Scope) -> F
 
 
 class SessionApi:
-    """Requests for sessions, past FastAPI's routes: the way through them takes most of the time."""
+    """Answers requests for sessions before FastAPI's router, whose work each would wait for."""
 
     path = PUBLIC_PATH + SESSION_PATH
     """For /metrics, as a route's."""
@@ -107,7 +107,6 @@ class SessionApi:
 
 def public_routes(plane: Plane) -> APIRouter:
     """The routes that a public key opens."""
-
     router = APIRouter(prefix=PUBLIC_PATH, tags=["sessions"])
     caller = Annotated[Caller, Depends(plane.door.needs("public"))]
 
@@ -152,6 +151,7 @@ def public_routes(plane: Plane) -> APIRouter:
         """Whatever the session's own pod serves at this path."""
         return await _forward(plane, agent, session_id, request.scope)
 
+    # Described here; SessionApi answers.
     for method in proxy.FORWARDED:
         router.add_api_route(
             SESSION_PATH,
