@@ -87,7 +87,7 @@ def test_correlation_of_what_stands_still_is_zero(truth: Track) -> None:
     assert correlation(still.control("jaw"), truth.control("jaw")) == 0.0
 
 
-def test_the_lowest_of_the_thresholds_that_find_well_is_taken() -> None:
+def test_the_threshold_is_taken_that_finds_best() -> None:
     def events(height: float, count: int) -> Track:
         """As many closures as told, a second apart, told with so much evidence."""
         mouth = np.zeros((100 * 200, len(MOUTH)), np.float32)
@@ -102,6 +102,8 @@ def test_the_lowest_of_the_thresholds_that_find_well_is_taken() -> None:
         return track
 
     true = [events(1.0, 100)]
-    # One false event in a hundred is worth finding more for, ten are not.
-    assert event_threshold({"a": ([with_false(0.33, 1)], true)}, "press") == 0.2
     assert event_threshold({"a": ([with_false(0.33, 10)], true)}, "press") == 0.35
+    # Every engine counts the same, however much was spoken by it.
+    unsure = ([events(0.42, 40)], [events(1.0, 40)])
+    both = {"a": ([with_false(0.47, 10)], true), "b": unsure}
+    assert event_threshold(both, "press") == 0.2

@@ -28,7 +28,7 @@ from training.synthesis import ESPEAK_LANGUAGES, ESPEAK_VARIANTS, SynthesisError
 from training.train import load_sources, train
 
 STEPS_IN_ORDER = ("corpus", "prepare", "train", "export", "evaluate")
-NAME, VERSION, SEED = "mouthpiece-lipsync", "2.1.0", 1
+NAME, VERSION, SEED = "mouthpiece-lipsync", "2.2.0", 1
 
 
 def data_used(shards: list[Path], recipe: Recipe) -> dict[str, Any]:

@@ -94,6 +94,7 @@ FULL = Recipe(
         Cycle(5000, 3.24e-4, hard=1.0),
         Cycle(9000, 1e-3, hard=0.5, recorded=0.4),
         Cycle(5000, 6e-4, hard=0.5, recorded=0.4),
+        Cycle(12000, 8e-4, hard=0.6, recorded=0.5),
     ),
     judged=60,
 )
