@@ -219,7 +219,9 @@ def test_a_pod_with_broken_assets_is_not_ready_and_says_why(
             time.sleep(0.05)
         assert refused.value.code == 503
         assert named in answer["reason"]
-        assert named in pod.log.read_text()
+        while named not in pod.log.read_text():
+            assert time.monotonic() < deadline, pod.log.read_text()
+            time.sleep(0.05)
     finally:
         stop_pod(pod)
 

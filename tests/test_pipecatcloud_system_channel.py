@@ -93,7 +93,7 @@ async def test_a_flood_puts_the_peer_out(pod: PodProcess) -> None:
         while not peer.closed.is_set():
             assert time.monotonic() < deadline
             if peer.channel.bufferedAmount == 0:
-                for _ in range(50):
+                for _ in range(500):
                     peer.channel.send("x")
             await asyncio.sleep(0.01)
     await until(lambda: ended(pod, "flood"))
