@@ -85,6 +85,17 @@ class Watcher(TestPeer):
                     self._quiet_frames = 0 if loud else self._quiet_frames + 1
 
 
+async def watched(url: str) -> Watcher:
+    """A peer that has heard the bot speak and fall silent, and has left."""
+    peer = Watcher(url)
+    status, _ = await peer.offer()
+    assert status == 200
+    await until(lambda: peer.loud_frames > 100 and len(peer.mouth[True]) > 80, timeout_s=20)
+    await until(lambda: len(peer.mouth[False]) > 60, timeout_s=10)
+    await peer.close()
+    return peer
+
+
 def test_the_recipe_is_the_readmes() -> None:
     told = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     for before, after in RECIPE.items():
@@ -108,12 +119,7 @@ async def test_a_voice_only_bot_gets_a_face_that_moves_with_its_voice(tmp_path: 
     try:
         # A machine that is too busy leaves out the mouth's movement, never the sound.
         for _ in range(3):
-            peer = Watcher(pod.url)
-            status, _ = await peer.offer()
-            assert status == 200
-            await until(lambda: peer.loud_frames > 100 and len(peer.mouth[True]) > 80, timeout_s=20)
-            await until(lambda: len(peer.mouth[False]) > 60, timeout_s=10)
-            await peer.close()
+            peer = await watched(pod.url)
             speaking, silent = np.std(peer.mouth[True]), np.std(peer.mouth[False][-50:])
             if speaking > 3 * silent and (512, 512) in peer.sizes:
                 break

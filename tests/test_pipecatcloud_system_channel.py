@@ -89,11 +89,11 @@ async def test_junk_is_dropped_and_logged_once(pod: PodProcess) -> None:
 async def test_a_flood_puts_the_peer_out(pod: PodProcess) -> None:
     async with test_peer(pod.url) as peer:
         await connected(pod, peer, "flood")
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not peer.closed.is_set():
             assert time.monotonic() < deadline
             if peer.channel.bufferedAmount == 0:
-                for _ in range(500):
+                for _ in range(20):
                     peer.channel.send("x")
             await asyncio.sleep(0.01)
     await until(lambda: ended(pod, "flood"))
