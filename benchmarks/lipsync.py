@@ -107,10 +107,12 @@ LAG_ASKED_OF = (AUDIO_80, TEXT_80)
 STEP_S = 0.02
 
 
-def asked_of(rows: Mapping[str, Measured]) -> list[Asked]:
-    """What is asked of the systems in the main table, beside what they got."""
+def asked_of(
+    rows: Mapping[str, Measured], wanted: Mapping[str, Mapping[str, float]] = ASKED
+) -> list[Asked]:
+    """What is asked of rows of a table, those of the main table or others, beside what they got."""
     found = []
-    for name, limits in ASKED.items():
+    for name, limits in wanted.items():
         if name not in rows:
             continue
         row = rows[name]
@@ -239,8 +241,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         alone = {name: system for name, system in ours.items() if name not in (TEXT_80, TEXT_240)}
         found = measure(alone, group, name)
         figures["held_out"][name] = _numbers(found)
-        least = HELD_OUT_ASKED.get(name, {})
-        asked += [Asked(name, f, found[AUDIO_80].figure(f), value) for f, value in least.items()]
+        asked += asked_of({name: found[AUDIO_80]}, HELD_OUT_ASKED)
         _say(f"{name}: {len(group)} recordings", table(found))
     if options.conditions and len(texts) > 1:
         clean = measure({name: ours[name] for name in ours if name != TIMINGS}, texts, "as it is")

@@ -282,7 +282,7 @@ class Measured:
     def as_numbers(self) -> dict[str, object]:
         """For JSON."""
         scores = asdict(self.scores)
-        strict = {f"{name}_by_middles": scores[name] for name in CLOSURE_FIGURES if name in scores}
+        strict = {f"{name}_by_middles": scores[name] for name in CLOSURE_FIGURES}
         touch = {name: self.figure(name) for name in CLOSURE_FIGURES}
         spread = {name: asdict(found) for name, found in self.intervals.items()}
         return {**scores, **touch, **strict, "intervals": spread}

@@ -18,13 +18,13 @@ BODY_TIMEOUT_S = 30.0
 
 
 class BodyLimit:
-    """Refuses larger bodies with 413, announced or not; not of what is streamed to pods."""
+    """Refuses larger bodies with 413, announced or not."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or streamed(scope["path"]):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "0")

@@ -14,6 +14,7 @@ import aiohttp
 import numpy as np
 import pytest
 from conftest import ROOT, RunningPod, free_port, start_pod, stop_pod
+from control_plane import wait_until
 from pipecat.frames.protobufs import frames_pb2
 
 from avatar.avatar import Avatar
@@ -219,9 +220,7 @@ def test_a_pod_with_broken_assets_is_not_ready_and_says_why(
             time.sleep(0.05)
         assert refused.value.code == 503
         assert named in answer["reason"]
-        while named not in pod.log.read_text():
-            assert time.monotonic() < deadline, pod.log.read_text()
-            time.sleep(0.05)
+        wait_until(lambda: named in pod.log.read_text())
     finally:
         stop_pod(pod)
 

@@ -18,7 +18,7 @@ from runtime.access import Caller
 from runtime.agents import Agent
 from runtime.bodies import streamed
 from runtime.errors import Refused
-from runtime.live import Live, StartRequest, Verdict
+from runtime.live import StartRequest, Verdict
 from runtime.plane import Plane
 
 PUBLIC_PATH = "/v1/public"
@@ -44,34 +44,6 @@ class Start(BaseModel):
     body: dict[str, Any] | None = None
     """For the bot, as args.body: 1 MB at most, 4 KB with a WebSocket."""
     flow_config: Annotated[str, Field(min_length=1, max_length=MAX_BODY_BYTES)] | None = None
-
-
-class Forward(Response):
-    """The answer of a session's pod, streamed."""
-
-    def __init__(self, live: Live, path: str, prefix: str) -> None:
-        self.background = None
-        self.status_code = 200
-        self._to = (live, path, prefix)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await proxy.forward(*self._to, scope, receive, send)
-
-
-async def _forward(plane: Plane, agent: str, session_id: str, scope: Scope) -> Forward:
-    """Who answers a request for a session.
-
-    Raises:
-        Refused: there is no such session, or no such path in it.
-    """
-    raw = scope["raw_path"].partition(b"?")[0].decode("latin-1")
-    # As it came, percent signs and all: after the fifth slash of the session's prefix.
-    parts = raw.split("/", 6)
-    if len(parts) < 7 or (parts[1], parts[2], parts[4]) != ("v1", "public", "sessions"):
-        raise Refused(400, "The path holds signs that mean more than they show.")
-    inner = proxy.checked_path(parts[6])
-    live = await plane.sessions.get(agent, session_id)
-    return Forward(live, inner, proxy.session_prefix(agent, session_id))
 
 
 class SessionApi:
@@ -101,8 +73,14 @@ class SessionApi:
         scope["route"] = self
         self._plane.door.check(HTTPConnection(scope), "public")
         _, _, _, agent, _, session_id, _ = scope["path"].split("/", 6)
-        answer = await _forward(self._plane, agent, session_id, scope)
-        await answer(scope, receive, send)
+        # As it came, percent signs and all: what is behind the session's prefix.
+        raw = scope["raw_path"].partition(b"?")[0].decode("latin-1")
+        if not streamed(raw):
+            raise Refused(400, "The path holds signs that mean more than they show.")
+        inner = proxy.checked_path(raw.split("/", 6)[6])
+        live = await self._plane.sessions.get(agent, session_id)
+        prefix = proxy.session_prefix(agent, session_id)
+        await proxy.forward(live, inner, prefix, scope, receive, send)
 
 
 def public_routes(plane: Plane) -> APIRouter:
@@ -145,13 +123,10 @@ def public_routes(plane: Plane) -> APIRouter:
             reply["iceConfig"] = {"iceServers": list(plane.settings.ice_servers)}
         return JSONResponse(reply)
 
-    async def session_api(
-        agent: str, session_id: str, path: str, request: Request, _: caller
-    ) -> Forward:
+    async def session_api(agent: str, session_id: str, path: str, _: caller) -> Response:
         """Whatever the session's own pod serves at this path."""
-        return await _forward(plane, agent, session_id, request.scope)
+        raise NotImplementedError("described here; SessionApi answers")
 
-    # Described here; SessionApi answers.
     for method in proxy.FORWARDED:
         router.add_api_route(
             SESSION_PATH,
