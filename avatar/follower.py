@@ -20,7 +20,6 @@ from avatar.text_graph import FILLER, ROW_S, text_graph
 from avatar.words import Word
 
 Float32Array = NDArray[np.float32]
-Float64Array = NDArray[np.float64]
 
 _KEPT_WORDS = 12
 """Words behind the place that stay in the graph: the place may be looked for there again."""
@@ -58,14 +57,28 @@ _TRUST_FIRST, _TRUST_FIRST_ROWS = 0.3, 10
 
 _LEAST_GAIN, _MOST_GAIN = -6.0, 3.0
 _STAY_PHONE = 0.72
-"""Of the model that knows no text: two states for each phone, left with this chance."""
+"""Of the model that knows no text: two states for each phone, kept with this chance."""
 
 _CLOSURE_GAIN = 1.3
 """Lips that are probably closed are shown closed."""
 
+_LEAST = 1e-30
+"""What sums of chances count at least, where they are divided by."""
+
 _PRESS, _FV = MOUTH.index("press"), MOUTH.index("fv")
 _SILENCE = PHONES.index("sil")
 _CLOSED, _NO_VISEME = np.zeros(len(MOUTH), np.float32), np.zeros(len(VISEMES), np.float32)
+
+
+def _free_step() -> Float32Array:
+    """(2 phones, 2 phones) chances of the model that knows no text: first states, then second."""
+    phones = len(PHONES)
+    stay, leave = _STAY_PHONE * np.eye(phones), (1 - _STAY_PHONE) * np.eye(phones)
+    any_phone = np.full((phones, phones), (1 - _STAY_PHONE) / phones)
+    return np.block([[stay, leave], [any_phone, stay]]).astype(np.float32)
+
+
+_FREE_STEP = _free_step()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,23 +100,19 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """The filter after one row of sound: states low..low + len(chance) are possible.
+    """The filter after one row of sound.
 
     Attributes:
-        low: The first of them.
-        chance: (states,) how likely each is.
-        evidence: (states,) how well each fits this row alone.
-        step: (states of the row before, states) chance of each way between them.
+        low: The first state that is possible.
+        high: One behind the last.
+        chance: (states,) float32, how likely each is.
+        evidence: (states,) float32, how well each fits this row alone.
     """
 
     low: int
-    chance: Float64Array
-    evidence: Float64Array
-    step: Float64Array
-
-    @property
-    def high(self) -> int:
-        return self.low + len(self.chance)
+    high: int
+    chance: Float32Array
+    evidence: Float32Array
 
 
 class Follower:
@@ -128,10 +137,9 @@ class Follower:
         self._next_told = 0
         self._rows: deque[_Row] = deque()
         self._glimpsed: deque[Sound] = deque()
-        self._next_step: Float64Array | None = None
-        self._next_fit: Float64Array | None = None
+        self._next_fit: Float32Array | None = None
         self._unread = 0
-        self._free = np.zeros((2, len(PHONES)))
+        self._free = np.zeros(2 * len(PHONES), np.float32)
         self._gain, self._gain_rows = _TRUST_FIRST, float(_TRUST_FIRST_ROWS)
 
     @property
@@ -153,8 +161,10 @@ class Follower:
         self._dropped_words += place
         more = [self._coming.popleft() for _ in range(min(_MORE_WORDS, len(self._coming)))]
         self._graph = text_graph((*self._graph.words[place:], *more), self._phone_s)
-        self._rows = deque(replace(row, low=row.low - shift) for row in self._rows)
-        self._next_step = self._next_fit = None
+        self._rows = deque(
+            replace(row, low=row.low - shift, high=row.high - shift) for row in self._rows
+        )
+        self._next_fit = None
         for word in [word for word in self._word_starts if word < self._dropped_words]:
             del self._word_starts[word]
         for word, start_s in self._word_starts.items():
@@ -205,18 +215,14 @@ class Follower:
         if self._glimpsed:
             self._glimpsed.popleft()
         before = self._rows[-1] if self._rows else None
-        step = self._next_step
-        if before is None:
-            low, step, chance = 0, np.zeros((0, len(self._graph.start))), self._graph.start
-        else:
-            low = before.low
-            if step is None:
-                step = self._step(low, before.high, self._farthest(before.high))
-            chance = before.chance @ step
+        low, chance = 0, self._graph.start
+        if before:
+            low, high = before.low, self._farthest(before.high)
+            chance = before.chance @ self._graph.step[low : before.high, low:high]
         evidence = self._evidence(sound, low, low + len(chance), self._heard_rows)
         self._heard_rows += 1
         chance = chance * evidence
-        total = max(float(chance.sum()), 1e-300)
+        total = max(float(np.add.reduce(chance)), _LEAST)
         freely = self._hear_freely(sound.freely)
         if before and sound.speech:
             # The graph, and the model without text, are compared on the same scale.
@@ -224,14 +230,14 @@ class Follower:
         chance = chance / total
         possible = np.flatnonzero(chance > _PRUNED)
         if not len(possible):
-            possible, chance = np.arange(len(chance)), np.full(len(chance), 1 / len(chance))
+            possible = np.arange(len(chance))
+            chance = np.full(len(chance), 1 / len(chance), np.float32)
         kept = slice(int(possible[0]), int(possible[-1]) + 1)
         if kept.stop - kept.start > _MOST_STATES:
             first = max(kept.start, int(chance.argmax()) - _MOST_STATES // 2)
             kept = slice(first, min(kept.stop, first + _MOST_STATES))
-        step = np.ascontiguousarray(step[:, kept])
-        self._rows.append(_Row(low + kept.start, chance[kept], evidence[kept], step))
-        self._next_step = None
+        row = _Row(low + kept.start, low + kept.stop, chance[kept], evidence[kept])
+        self._rows.append(row)
         self._unread += 1
         if self._heard_rows % _WORDS_EVERY_ROWS == 0:
             self._take_words()
@@ -249,90 +255,76 @@ class Follower:
         self._unread -= 1
         fit, self._next_fit = self._next_fit, None
         smoothed = row.chance * (self._backward(at) if fit is None else fit)
-        smoothed /= max(float(smoothed.sum()), 1e-300)
+        smoothed /= max(float(np.add.reduce(smoothed)), _LEAST)
         for _ in range(at):
             self._rows.popleft()
         return self._reading(row.low, smoothed)
 
-    def _reading(self, low: int, chance: Float64Array) -> Reading:
+    def _reading(self, low: int, chance: Float32Array) -> Reading:
         graph = self._graph
         shown = chance @ graph.shown[low : low + len(chance)]
         known = float(shown[0])
         word = self._dropped_words + int(graph.word[low + int(chance.argmax())])
         if not graph.words or known < 1e-6:
             return Reading(0.0, _CLOSED, _NO_VISEME, word)
-        numbers: Float32Array = (shown[1:] / known).astype(np.float32)
+        numbers = shown[1:] / np.float32(known)
         mouth, visemes = numbers[: len(MOUTH)], numbers[len(MOUTH) :]
         mouth[_PRESS] = min(1.0, _CLOSURE_GAIN * mouth[_PRESS])
         slope = (self._gain - _TRUST_AT) / _TRUST_WIDTH
         return Reading(known / (1 + math.exp(-slope)), mouth, visemes, word)
 
-    def _evidence(self, sound: Sound, low: int, high: int, row: int) -> Float64Array:
+    def _evidence(self, sound: Sound, low: int, high: int, row: int) -> Float32Array:
         """(high - low,) how well each of these states fits a row."""
         graph = self._graph
-        evidence = sound.fitting[graph.sounds[low:high]]
+        evidence = sound.fitting.take(graph.sounds[low:high])
         if graph.timed or self._word_starts:
             now_s = (row + 0.5) * ROW_S
             early_s, late_s = graph.earliest_s[low:high] - now_s, now_s - graph.latest_s[low:high]
             outside_s = np.maximum(0.0, np.maximum(early_s, late_s))
-            evidence = evidence * np.exp(-outside_s / _TIME_WIDTH_S)
+            evidence = evidence * np.exp(-outside_s / _TIME_WIDTH_S).astype(np.float32)
         return evidence
 
     def _farthest(self, high: int) -> int:
         """One behind the last state that can be reached in a row from those before `high`."""
         return int(self._graph.farthest[high - 1]) + 1
 
-    def _step(self, low: int, middle: int, high: int) -> Float64Array:
-        """(middle - low, high - low) chance of each way from states to states."""
-        edges, width = self._graph.edges, high - low
-        some = slice(int(edges.first[low]), int(edges.first[middle]))
-        target = edges.target[some] - low
-        place = (edges.source[some] - low) * width + target
-        # Back before the first state that is possible no way leads.
-        inside = target >= 0
-        ways = np.zeros((middle - low) * width)
-        ways[place[inside]] = edges.chance[some][inside]
-        return ways.reshape(-1, width)
-
-    def _backward(self, at: int) -> Float64Array:
+    def _backward(self, at: int) -> Float32Array:
         """(states,) how well the rows after row `at` fit each of its states.
 
         The same of the row behind it stays for the next `read()`, if nothing is heard before that.
         """
-        fit = self._fit_of_glimpses()
-        for number in range(len(self._rows) - 1, at, -1):
-            row, self._next_fit = self._rows[number], fit
-            fit = row.step @ (fit * row.evidence)
+        fit, step = self._fit_of_glimpses(), self._graph.step
+        row = self._rows[-1]
+        for number in range(len(self._rows) - 2, at - 1, -1):
+            before, self._next_fit = self._rows[number], fit
+            ways = step[before.low : before.high, row.low : row.high]
+            fit, row = ways @ (fit * row.evidence), before
         return fit
 
-    def _fit_of_glimpses(self) -> Float64Array:
+    def _fit_of_glimpses(self) -> Float32Array:
         """(states,) how well what was glimpsed fits each state of the newest row."""
         newest = self._rows[-1]
         highs = [newest.high]
         for _ in self._glimpsed:
             highs.append(self._farthest(highs[-1]))
-        low, fit = newest.low, np.ones(highs[-1] - newest.low)
+        low, fit = newest.low, np.ones(highs[-1] - newest.low, np.float32)
         for ahead in range(len(self._glimpsed), 0, -1):
             row = self._heard_rows + ahead - 1
             fit = fit * self._evidence(self._glimpsed[ahead - 1], low, highs[ahead], row)
-            step = self._step(low, highs[ahead - 1], highs[ahead])
-            fit = step @ fit
-            if ahead == 1:
-                self._next_step = step
+            fit = self._graph.step[low : highs[ahead - 1], low : highs[ahead]] @ fit
         return fit
 
-    def _hear_freely(self, evidence: Float64Array) -> float:
+    def _hear_freely(self, evidence: Float32Array) -> float:
         """Log-likelihood of a row by the model that knows no text."""
+        phones = len(PHONES)
         if not self._rows:
-            self._free = np.stack((evidence / float(evidence.sum()), np.zeros(len(evidence))))
+            self._free[:phones] = evidence / np.add.reduce(evidence)
             return 0.0
-        first, second = self._free
-        free = _STAY_PHONE * self._free
-        free[0] += float(second.sum()) * (1 - _STAY_PHONE) / len(evidence)
-        free[1] += (1 - _STAY_PHONE) * first
-        free *= evidence
-        total = max(float(free.sum()), 1e-300)
-        self._free = free / total
+        free = self._free @ _FREE_STEP
+        free[:phones] *= evidence
+        free[phones:] *= evidence
+        total = max(float(np.add.reduce(free)), _LEAST)
+        self._free = free / np.float32(total)
         return math.log(total)
 
     def _compare(self, gain: float) -> None:

@@ -153,10 +153,10 @@ def _check_tensors(path: Path, card: ModelCard, session: ort.InferenceSession) -
 MOST_LOOKAHEAD_S = 0.240
 """More sound than this ahead of a row makes no difference to it."""
 
-_AUDIO_SHARE = 0.2
-"""What the model's own view counts where the text is trusted wholly."""
-
-_PRESS, _FV = MOUTH.index("press"), MOUTH.index("fv")
+_TEXT_SHARE = np.array(
+    [1.0 if control in ("press", "fv") else 0.8 for control in MOUTH], np.float32
+)
+"""What the text counts where it is trusted wholly; the rest is the model's own view."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,8 +371,7 @@ def _informed(
 ) -> tuple[Float32Array, Float32Array]:
     """What was heard, as far as the text does not know better."""
     trust = np.float32(reading.trust)
-    text_share = trust * np.float32(1 - _AUDIO_SHARE)
-    mixed = text_share * reading.mouth + (1 - text_share) * mouth
-    for control in (_PRESS, _FV):
-        mixed[control] = trust * reading.mouth[control] + (1 - trust) * mouth[control]
-    return mixed, trust * reading.visemes + (1 - trust) * visemes
+    return (
+        mouth + trust * _TEXT_SHARE * (reading.mouth - mouth),
+        visemes + trust * (reading.visemes - visemes),
+    )

@@ -1,5 +1,6 @@
 """How well each phone of a text would explain a row of sound, from what the network heard."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,12 +10,11 @@ from numpy.typing import NDArray
 from avatar.phones import PHONES
 
 Float32Array = NDArray[np.float32]
-Float64Array = NDArray[np.float64]
 
 TEMPER = 0.45
 """Rows are far from independent: log-likelihoods count this much."""
 
-_FLOOR, _RAREST = np.log(0.003), np.log(0.002)
+_FLOOR, _RAREST = math.log(0.003), math.log(0.002)
 """Bounds of log-posteriors, and of log-priors, of phones."""
 
 _FILLER_COST = 2.0
@@ -35,11 +35,11 @@ _SILENCE = PHONES.index("sil")
 
 
 def _likeness() -> NDArray[np.intp]:
-    """(phones, n) indices of the phones that each may sound like, itself first, padded."""
+    """(n, phones) indices of the phones that each may sound like, itself first, padded."""
     sets = [[phone, *_ALLOPHONES.get(phone, "").split()] for phone in PHONES]
     widest = max(map(len, sets))
     padded = [row + row[:1] * (widest - len(row)) for row in sets]
-    return np.array([[PHONES.index(phone) for phone in row] for row in padded])
+    return np.array([[PHONES.index(phone) for phone in row] for row in padded]).T.copy()
 
 
 _LIKE = _likeness()
@@ -50,14 +50,14 @@ class Sound:
     """A row of sound.
 
     Attributes:
-        fitting: (phones + 1,) how well it fits each of PHONES and the filler, at best 1.
-        freely: (phones,) the same for a model that knows no text.
+        fitting: (phones + 1,) float32, how well it fits each of PHONES and the filler, at best 1.
+        freely: (phones,) float32, the same for a model that knows no text.
         surplus: Log-likelihood by which the scales of both differ.
         speech: Whether somebody seems to speak.
     """
 
-    fitting: Float64Array
-    freely: Float64Array
+    fitting: Float32Array
+    freely: Float32Array
     surplus: float
     speech: bool
 
@@ -71,7 +71,8 @@ class PhoneEvidence:
         Args:
             shares: (phones,) how often the model met each of PHONES in training; sums to 1.
         """
-        self._log_priors = np.maximum(np.log(np.maximum(shares, 1e-9)), _RAREST)
+        priors = np.maximum(np.log(np.maximum(shares, 1e-9)), _RAREST)
+        self._log_priors: Float32Array = priors.astype(np.float32)
 
     def sounds(self, phones: Float32Array, told: Sequence[int | None] = ()) -> list[Sound]:
         """The rows as sounds.
@@ -85,9 +86,10 @@ class PhoneEvidence:
         for row, phone in enumerate(told):
             if phone is not None:
                 likelihood[row, phone] += _TOLD
-        best = likelihood.max(1, keepdims=True)
-        sounds = np.concatenate((likelihood[:, _LIKE].max(2), best - _FILLER_COST), 1)
-        top = sounds.max(1, keepdims=True)
+        best = np.maximum.reduce(likelihood, 1, keepdims=True)
+        alike = np.maximum.reduce(likelihood.take(_LIKE, 1), 1)
+        sounds = np.concatenate((alike, best - _FILLER_COST), 1)
+        top = np.maximum.reduce(sounds, 1, keepdims=True)
         fitting, freely = np.exp(TEMPER * (sounds - top)), np.exp(TEMPER * (likelihood - best))
         surplus, speech = (top - best)[:, 0].tolist(), (phones.argmax(1) != _SILENCE).tolist()
         return [

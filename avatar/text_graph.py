@@ -69,23 +69,6 @@ _BEFORE_S, _AFTER_S = 0.15, 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Edges:
-    """The transitions of a graph by the state that they leave, at most one for each way.
-
-    Attributes:
-        first: (states + 1,) where the edges of each state begin.
-        source: (edges,) the state that is left.
-        target: (edges,) the state that is reached.
-        chance: (edges,) float64 probability.
-    """
-
-    first: IntArray
-    source: IntArray
-    target: IntArray
-    chance: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
 class Graph:
     """A text as states, in the order of its words: silence, filler, then the word's phones.
 
@@ -93,26 +76,26 @@ class Graph:
         words: Its words.
         sounds: (states,) index in PHONES of what a state sounds like, or FILLER.
         word: (states,) the word that a state belongs to, or stands before.
-        edges: Its transitions; of each state they sum to 1.
+        step: (states, states) float32, the chance of each way from a state (row) to a state.
         farthest: (states,) the last state that can be reached from a state or one before it.
-        start: (states,) float64, how likely a speech begins in a state.
+        start: (states,) float32, how likely a speech begins in a state.
         earliest_s: (states,) float64, before this time of the speech a state is unlikely.
         latest_s: (states,) float64, and after this; infinite where nothing is known.
         timed: Whether something is known of that.
-        shown: (states, 1 + 10 + 15) float64, for all states but fillers: 1, the mouth, with 0 or 1
+        shown: (states, 1 + 10 + 15) float32, for all states but fillers: 1, the mouth, with 0 or 1
             for `press` and `fv`, and the viseme.
     """
 
     words: tuple[Word, ...]
     sounds: IntArray
     word: IntArray
-    edges: Edges
+    step: Float32Array
     farthest: IntArray
-    start: NDArray[np.float64]
+    start: Float32Array
     earliest_s: NDArray[np.float64]
     latest_s: NDArray[np.float64]
     timed: bool
-    shown: NDArray[np.float64]
+    shown: Float32Array
 
     def first_state(self, word: int) -> int:
         """Number of the silence before a word, counted from 0; the last one is after the text."""
@@ -164,9 +147,8 @@ class _Builder:
             self._connect_silence(number)
             self._connect_filler(number)
         states = len(self._sounds)
-        edges = self._sorted_edges(states)
-        reached = np.maximum.reduceat(edges.target, edges.first[:-1])
-        start = np.zeros(states)
+        step, reached = self._steps(states)
+        start = np.zeros(states, np.float32)
         start[self._silences[0]] = _FIRST_SILENCE
         start[self._fillers[0]] = _FIRST_FILLER
         for state, share in self._entries(0):
@@ -178,7 +160,7 @@ class _Builder:
             words=tuple(self._words),
             sounds=np.array(self._sounds, np.int32),
             word=np.array(self._word, np.int32),
-            edges=edges,
+            step=step,
             farthest=np.maximum.accumulate(reached).astype(np.int32),
             start=start,
             earliest_s=earliest_s,
@@ -187,15 +169,14 @@ class _Builder:
             shown=self._shown(),
         )
 
-    def _sorted_edges(self, states: int) -> Edges:
-        ends = np.array([edge[0] * states + edge[1] for edge in self._edges], np.int64)
-        ways, number = np.unique(ends, return_inverse=True)
-        weights = np.array([edge[2] for edge in self._edges])
-        chance = np.bincount(number, weights).astype(np.float64)
-        source, target = (part.astype(np.int32) for part in np.divmod(ways, states))
-        chance = chance / np.bincount(source, chance)[source]
-        first = np.searchsorted(source, np.arange(states + 1)).astype(np.int32)
-        return Edges(first, source, target, chance)
+    def _steps(self, states: int) -> tuple[Float32Array, IntArray]:
+        """All ways as a matrix whose rows sum to 1, and the last state that each row reaches."""
+        sources, targets, weights = (np.array(part) for part in zip(*self._edges, strict=True))
+        step = np.zeros((states, states), np.float32)
+        np.add.at(step, (sources, targets), weights / np.bincount(sources, weights)[sources])
+        reached = np.zeros(states, np.int32)
+        np.maximum.at(reached, sources, targets)
+        return step, reached
 
     def _state(self, phone: str | None, word: int) -> int:
         self._sounds.append(FILLER if phone is None else PHONES.index(phone))
@@ -294,9 +275,9 @@ class _Builder:
         for other, share in zip(near, shares / max(shares.sum(), 1e-9), strict=True):
             self._edge(filler, self._fillers[other], _RELOCATION * float(share))
 
-    def _shown(self) -> NDArray[np.float64]:
+    def _shown(self) -> Float32Array:
         """1, mouth and viseme of each state, in speech of mean tempo with the text's own words."""
-        shown = np.zeros((len(self._sounds), 1 + len(MOUTH) + len(VISEMES)))
+        shown = np.zeros((len(self._sounds), 1 + len(MOUTH) + len(VISEMES)), np.float32)
         shown[np.array(self._sounds) != FILLER, 0] = 1.0
         shown[self._silences, 1 + len(MOUTH) + VISEMES.index("sil")] = 1.0
         likeliest = [ways[0] for ways in self._chains]
@@ -318,7 +299,7 @@ class _Builder:
         self,
         words: Sequence[list[_Chain]],
         kept: slice,
-        shown: NDArray[np.float64],
+        shown: Float32Array,
         begins: bool = True,
         ends: bool = True,
     ) -> None:

@@ -197,9 +197,10 @@ def test_without_words_there_is_no_trust() -> None:
 def test_the_graph_is_a_chance_and_every_state_can_be_left_and_reached() -> None:
     graph = text_graph([*TEXT, Word("the", (("dh", "ax"), ("dh", "iy")), True)], PHONE_S)
     states = len(graph.sounds)
-    assert states == len(graph.word) == len(graph.shown) == len(graph.edges.first) - 1
-    np.testing.assert_allclose(np.bincount(graph.edges.source, graph.edges.chance), 1.0)
-    assert set(graph.edges.target) == set(range(states))
+    assert states == len(graph.word) == len(graph.shown)
+    assert graph.step.shape == (states, states)
+    np.testing.assert_allclose(graph.step.sum(1), 1.0, rtol=1e-5)
+    assert graph.step.any(0).all()
     assert np.all(graph.farthest >= np.arange(states))
     assert graph.start.sum() == pytest.approx(1.0)
     assert ROW_S == 0.02
