@@ -17,11 +17,19 @@ BANDS = 40
 LOWEST_HZ = 60.0
 HIGHEST_HZ = 7600.0
 
-FLOOR = 1e-5
-"""Added to the power before the logarithm: about the level of white noise at -72 dBFS."""
+FLOOR, FIRST_FLOOR, HIGHEST_FLOOR = 1e-6, 4e-5, 1e-4
+"""What is added to the power before the logarithm, at least, at first, and at most: about the level
+of white noise at -82, -66 and -62 dBFS."""
+
+FLOOR_BELOW_DB = 50.0
+"""How far the floor lies below the loudest row. What recordings and synthesisers leave in their
+silences drowns in it, and quiet speech does not."""
+
+FORGET_DB_S = 60.0
+"""How fast the loudest row is forgotten."""
 
 SILENCE = float(np.log(FLOOR))
-"""The value of every band in digital silence."""
+"""The value of every band in digital silence, once loud rows are forgotten."""
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -47,6 +55,9 @@ def mel_filters() -> Float32Array:
 _FILTERS = mel_filters()
 _WINDOW = np.hanning(WINDOW_SAMPLES + 1)[:-1].astype(np.float32)
 _HISTORY_SAMPLES = WINDOW_SAMPLES - HOP_SAMPLES
+_DB = np.log(10) / 10
+_BELOW, _FORGET = FLOOR_BELOW_DB * _DB, FORGET_DB_S * _DB * HOP_SAMPLES / SAMPLE_RATE
+_FIRST_PEAK, _LOWEST_PEAK = np.log(FIRST_FLOOR) + _BELOW, np.log(FLOOR) + _BELOW
 
 
 class LogMel:
@@ -58,6 +69,7 @@ class LogMel:
     def reset(self) -> None:
         """Forget all sound; the next sample is the first, after digital silence."""
         self._pending = np.zeros(_HISTORY_SAMPLES, np.float32)
+        self._peak = _FIRST_PEAK
 
     def feed(self, pcm: Float32Array) -> Float32Array:
         """Features of the hops that these samples complete.
@@ -88,5 +100,14 @@ class LogMel:
             (rows, WINDOW_SAMPLES), samples.dtype, samples, 0, (stride * HOP_SAMPLES, stride)
         )
         spectrum = np.fft.rfft(windows * _WINDOW, FFT_SIZE)
-        power = np.asarray(spectrum.real**2 + spectrum.imag**2, np.float32)
-        return np.asarray(np.log(power @ _FILTERS + np.float32(FLOOR)), np.float32)
+        power = np.asarray(spectrum.real**2 + spectrum.imag**2, np.float32) @ _FILTERS
+        return np.asarray(np.log(power + self._floors(power)), np.float32)
+
+    def _floors(self, power: Float32Array) -> Float32Array:
+        """(rows, 1) what is added to (rows, 40), from the loudest row, less what is forgotten."""
+        forgotten = _FORGET * np.arange(1, len(power) + 1)
+        levels = np.log(power.mean(1, dtype=np.float64) + FLOOR)
+        peaks = np.maximum(np.maximum.accumulate(levels + forgotten), self._peak) - forgotten
+        self._peak = max(float(peaks[-1]), _LOWEST_PEAK)
+        floors = np.clip(np.exp(peaks - _BELOW), FLOOR, HIGHEST_FLOOR)
+        return np.asarray(floors[:, None], np.float32)

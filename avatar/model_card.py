@@ -7,7 +7,7 @@ from typing import Any
 
 from avatar.controls import MOUTH, VISEMES
 from avatar.errors import ModelError
-from avatar.features import BANDS, HOP_SAMPLES, SAMPLE_RATE
+from avatar.features import BANDS, FLOOR, HOP_SAMPLES, SAMPLE_RATE
 from avatar.onnx import read_card
 from avatar.phones import PHONES
 
@@ -105,6 +105,7 @@ class ModelCard:
             "sample_rate_hz": SAMPLE_RATE,
             "hop_samples": HOP_SAMPLES,
             "bands": BANDS,
+            "floor": FLOOR,
             "controls": list(MOUTH),
             "visemes": list(VISEMES),
             "phones": list(PHONES),

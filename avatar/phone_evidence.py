@@ -11,10 +11,10 @@ from avatar.phones import PHONES
 
 Float32Array = NDArray[np.float32]
 
-TEMPER = 0.45
+TEMPER = 0.33
 """Rows are far from independent: log-likelihoods count this much."""
 
-_FLOOR, _RAREST = math.log(0.003), math.log(0.002)
+_FLOOR, _RAREST = math.log(0.0004), math.log(0.002)
 """Bounds of log-posteriors, and of log-priors, of phones."""
 
 _FILLER_COST = 2.0

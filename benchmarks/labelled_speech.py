@@ -88,9 +88,9 @@ def align_test_data() -> list[Recording]:
     recordings = []
     for path, text in _transcribed():
         pcm = _read_wav(path)
-        segments = aligner.align(pcm, text)
-        if segments is not None:
-            canon = canonical(segments, "arpabet")
+        found = aligner.align(pcm, text)
+        if found is not None:
+            canon = canonical(found.segments, "arpabet")
             recordings.append(Recording(path.stem, _floats(pcm), canon, text))
     return recordings
 

@@ -42,9 +42,12 @@ def avatar() -> Avatar:
 
 
 def speech_like(seconds: float, rate_hz: int) -> np.ndarray:
-    """Return (samples,) int16: a buzz with moving formants and a syllable's rhythm."""
+    """Return (samples,) int16: a buzz with the formants of "ah" and a syllable's rhythm."""
     time_s = np.arange(int(seconds * rate_hz)) / rate_hz
-    buzz = sum(np.sin(2 * np.pi * 120 * k * time_s) / k for k in range(1, 25))
+    pitches_hz = 120.0 * np.arange(1, 25)
+    formants_hz = np.array([700.0, 1200.0, 2600.0])
+    gains = (1 / (1 + ((pitches_hz[:, None] - formants_hz) / 80) ** 2)).sum(1)
+    buzz = np.sin(2 * np.pi * pitches_hz * time_s[:, None]) @ (gains / gains.sum() * 3)
     rhythm = np.clip(np.sin(2 * np.pi * 3.1 * time_s), 0, 1)
     return (buzz * rhythm * 6000).astype(np.int16)
 

@@ -14,13 +14,13 @@ from onnx import TensorProto, helper, numpy_helper
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from avatar.controls import MOUTH, VISEMES
-from avatar.features import BANDS, HOP_SAMPLES, SAMPLE_RATE
+from avatar.features import BANDS, FLOOR, HOP_SAMPLES, SAMPLE_RATE
 from avatar.phones import PHONES
 
 PATH = Path(__file__).parent / "data" / "tiny.onnx"
 HISTORY_HOPS = 8
 MIDDLE = -8.0
-"""Mean log-mel at which the mouth is half open; digital silence is -11.5, a loud voice -4."""
+"""Mean log-mel at which the mouth is half open; digital silence is -13.8, a loud voice -4."""
 
 
 def tiny_model() -> onnx.ModelProto:
@@ -107,6 +107,7 @@ def tiny_card() -> dict[str, Any]:
         "sample_rate_hz": SAMPLE_RATE,
         "hop_samples": HOP_SAMPLES,
         "bands": BANDS,
+        "floor": FLOOR,
         "row_s": 0.02,
         "delays_s": [0.08],
         "lookahead_s": 0.08,

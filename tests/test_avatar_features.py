@@ -6,7 +6,11 @@ import pytest
 from avatar.features import (
     BANDS,
     FFT_SIZE,
+    FIRST_FLOOR,
     FLOOR,
+    FLOOR_BELOW_DB,
+    FORGET_DB_S,
+    HIGHEST_FLOOR,
     HOP_SAMPLES,
     SAMPLE_RATE,
     SILENCE,
@@ -29,9 +33,13 @@ def _reference(pcm: np.ndarray) -> np.ndarray:
     bins = np.arange(FFT_SIZE // 2 + 1)
     waves = np.exp(-2j * np.pi * np.outer(bins, np.arange(WINDOW_SAMPLES)) / FFT_SIZE)
     rows = []
+    below = 10 ** (-FLOOR_BELOW_DB / 10)
+    peak = FIRST_FLOOR / below
     for k in range(len(pcm) // HOP_SAMPLES):
         piece = padded[k * HOP_SAMPLES : k * HOP_SAMPLES + WINDOW_SAMPLES] * window
-        rows.append(np.log(np.abs(waves @ piece) ** 2 @ mel_filters() + FLOOR))
+        power = np.abs(waves @ piece) ** 2 @ mel_filters()
+        peak = max(power.mean(), peak * 10 ** (-FORGET_DB_S * HOP_SAMPLES / SAMPLE_RATE / 10))
+        rows.append(np.log(power + np.clip(below * peak, FLOOR, HIGHEST_FLOOR)))
     return np.array(rows)
 
 
@@ -60,9 +68,23 @@ def test_a_row_needs_its_whole_hop() -> None:
     assert log_mel.feed(np.empty(0, np.float32)).shape == (0, BANDS)
 
 
-def test_silence_is_the_floor() -> None:
-    rows = LogMel().feed(np.zeros(1600, np.float32))
-    np.testing.assert_allclose(rows, SILENCE, atol=1e-5)
+def test_silence_is_the_floor_once_speech_is_forgotten() -> None:
+    log_mel = LogMel()
+    rows = log_mel.feed(np.zeros(SAMPLE_RATE, np.float32))
+    assert np.log(FIRST_FLOOR) > rows[0, 0] > rows[5, 0] > SILENCE
+    np.testing.assert_allclose(rows[50:], SILENCE, atol=1e-5)
+    log_mel.feed(_sound(SAMPLE_RATE))
+    assert log_mel.feed(np.zeros(1600, np.float32))[5, 0] > SILENCE + 1
+
+
+def test_quiet_speech_keeps_what_a_loud_one_drowns() -> None:
+    hum = 3e-5 * np.sin(2 * np.pi * 300 * np.arange(SAMPLE_RATE) / SAMPLE_RATE)
+    alone, beside = LogMel().feed(hum.astype(np.float32)), LogMel()
+    beside.feed(_sound(8000))
+    after = beside.feed(hum[:1600].astype(np.float32))
+    band = alone[-1].argmax()
+    assert alone[-1, band] > alone[-1].min() + 1
+    assert after[3].max() < after[3].min() + 0.3
 
 
 @pytest.mark.parametrize("pitch_hz", [200.0, 1000.0, 4000.0])

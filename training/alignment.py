@@ -1,6 +1,7 @@
 """Phone times of English speech whose words are known, by pocketsphinx's aligner."""
 
 import re
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,21 @@ FRAME_S = 0.01
 
 class AlignerMissing(Exception):
     """The aligner is not installed; the message says how to get it."""
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """The phones of a text in its sound.
+
+    Attributes:
+        segments: Start and end in seconds and ARPABET name of each phone and pause, noises among
+            these.
+        fit: How well the sound fits the phones: mean over the frames of speech of how much less
+            likely than the likeliest of all sounds they are, in steps of the aligner; 0 at best.
+    """
+
+    segments: list[Segment]
+    fit: float
 
 
 class Aligner:
@@ -44,16 +60,15 @@ class Aligner:
         """Whether every word of a text is in the dictionary."""
         return all(self._decoder.lookup_word(word) is not None for word in _words(text))
 
-    def align(self, pcm: npt.NDArray[np.int16], text: str) -> list[Segment] | None:
-        """The phones of a text in its sound.
+    def align(self, pcm: npt.NDArray[np.int16], text: str) -> Alignment | None:
+        """Find the phones of a text in its sound.
 
         Args:
             pcm: (samples,) int16, mono, 16 kHz.
             text: what is said, in words of the dictionary.
 
         Returns:
-            Start, end and ARPABET name of each phone and pause, noises among these; None if text
-            and sound do not fit together.
+            None if text and sound do not fit together.
         """
         self._decoder.set_align_text(" ".join(_words(text)))
         try:
@@ -68,17 +83,17 @@ class Aligner:
         found = self._decoder.get_alignment()
         if found is None:
             return None
-        # The names of breath, coughs and other noises begin with a plus.
-        segments = [
-            (
-                phone.start * FRAME_S,
-                (phone.start + phone.duration) * FRAME_S,
-                "SIL" if phone.name.startswith("+") else phone.name,
-            )
-            for word in found
-            for phone in word
-        ]
-        return segments or None
+        segments: list[Segment] = []
+        frames = score = 0
+        for phone in (phone for word in found for phone in word):
+            # The names of breath, coughs and other noises begin with a plus.
+            name = "SIL" if phone.name.startswith("+") else phone.name
+            end = phone.start + phone.duration
+            segments.append((phone.start * FRAME_S, end * FRAME_S, name))
+            if name != "SIL":
+                frames += phone.duration
+                score += phone.score
+        return Alignment(segments, score / frames) if frames else None
 
 
 def _words(text: str) -> list[str]:

@@ -5,10 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from avatar.features import BANDS, FLOOR, HIGHEST_HZ, LOWEST_HZ, SILENCE
+from avatar.features import BANDS, FLOOR, HIGHEST_HZ, LOWEST_HZ
 
 Float32Array = npt.NDArray[np.float32]
 
+PREPARED_FLOOR = 1e-10
+"""Added to the power of features that wait for their level: 40 dB lower than at the end, so that
+what is made louder has silences as deep as what was loud from the beginning."""
+
+LOUDEST_DB = 18.0
+"""The highest level that is given to speech, beyond that of `prepare`, which lowers most."""
 LONGEST_WARP = 0.16
 LEAN = 0.04
 
@@ -21,7 +27,7 @@ class Hardship:
         noisy: Share of the examples of speech with noise mixed in.
         cleanest_db: Noise is mixed in at 0 to so many dB below the speech.
         quietest_db: The lowest level that is given to speech.
-        narrow: Share of lines that end at some frequency, or begin at one.
+        narrow: Share of lines that lose what is above some frequency, and below another.
     """
 
     noisy: float
@@ -30,8 +36,13 @@ class Hardship:
     narrow: float
 
 
-USUAL = Hardship(noisy=0.5, cleanest_db=32.0, quietest_db=-22.0, narrow=0.12)
-HARD = Hardship(noisy=0.65, cleanest_db=25.0, quietest_db=-42.0, narrow=0.25)
+USUAL = Hardship(noisy=0.5, cleanest_db=32.0, quietest_db=-22.0, narrow=0.15)
+HARD = Hardship(noisy=0.65, cleanest_db=25.0, quietest_db=-42.0, narrow=0.3)
+
+LOW_EDGE_HZ, HIGH_EDGE_HZ = (60.0, 500.0), (2200.0, 7600.0)
+"""Where narrow lines begin and end."""
+SKIRT_DB = (12.0, 200.0)
+"""What they lose per octave beyond: from a simple filter to a cut."""
 
 
 def _band_centres_hz() -> npt.NDArray[np.float64]:
@@ -66,13 +77,24 @@ def line(rng: np.random.Generator) -> Float32Array:
     return (curve * np.log(10) / 10).astype(np.float32)
 
 
+def narrow_line(rng: np.random.Generator) -> Float32Array:
+    """(40,) gain per band, natural log of power, of a line that ends and begins somewhere."""
+    low_hz, high_hz, low_db, high_db = (
+        np.exp(rng.uniform(*np.log(bounds)))
+        for bounds in (LOW_EDGE_HZ, HIGH_EDGE_HZ, SKIRT_DB, SKIRT_DB)
+    )
+    below = np.maximum(0.0, np.log2(low_hz / _CENTRES_HZ))
+    above = np.maximum(0.0, np.log2(_CENTRES_HZ / high_hz))
+    return (-(low_db * below + high_db * above) * np.log(10) / 10).astype(np.float32)
+
+
 def vary(
     mel: Float32Array,
     noise: Float32Array | None,
     rng: np.random.Generator,
     hardship: Hardship = USUAL,
 ) -> Float32Array:
-    """A variation of (hops, 40) log-mel; the targets stay as they are.
+    """A variation of prepared (hops, 40) log-mel, as LogMel gives it; the targets stay.
 
     Args:
         mel: speech.
@@ -83,21 +105,22 @@ def vary(
     if rng.random() < 0.75:
         factor = np.exp(rng.uniform(-LONGEST_WARP, LONGEST_WARP))
         mel = warp(mel, float(factor), float(np.exp(rng.normal(0, LEAN))))
-    power = np.maximum(np.exp(mel) - FLOOR, 0.0)
+    power = np.maximum(np.exp(mel) - PREPARED_FLOOR, 0.0)
     if rng.random() < 0.75:
         power = power * np.exp(line(rng))
-    level = 10 ** (rng.uniform(hardship.quietest_db, 6.0) / 10) if rng.random() < 0.7 else 1.0
+    level = (
+        10 ** (rng.uniform(hardship.quietest_db, LOUDEST_DB) / 10) if rng.random() < 0.7 else 1.0
+    )
     power = power * level
     if noise is not None:
-        added = np.maximum(np.exp(noise) - FLOOR, 0.0)
+        added = np.maximum(np.exp(noise) - PREPARED_FLOOR, 0.0)
         snr_db = rng.uniform(0, hardship.cleanest_db)
         loud = np.mean(np.sort(power.sum(1))[len(power) // 2 :])
         gain = loud / (added.sum(1).mean() + 1e-9) * 10 ** (-snr_db / 10)
         power = power + gain * added
-    mel = np.log(power + FLOOR).astype(np.float32)
     if rng.random() < hardship.narrow:
-        mel[:, rng.integers(26, BANDS) :] = SILENCE
-        mel[:, : rng.integers(0, 7)] = SILENCE
+        power = power * np.exp(narrow_line(rng))
+    mel = np.log(power + FLOOR).astype(np.float32)
     for _ in range(rng.integers(0, 3)):  # what a cough or a dropped packet takes away
         start, width = rng.integers(0, BANDS - 5), rng.integers(1, 6)
         mel[:, start : start + width] = mel.mean()

@@ -38,6 +38,8 @@ class Shard:
     seed: int
     recordings: Path | None = None
     """Where people's recordings are."""
+    kokoro_voices: Path | None = None
+    """Where Kokoro's voices are, if not those of its Python package."""
 
     def path(self, folder: Path) -> Path:
         return folder / f"{self.source}-{self.index:02d}.npz"
@@ -57,7 +59,7 @@ class Shard:
         elif engine == "hibari":
             everything = hibari_utterances(rng)
         elif engine == "kokoro":
-            everything = kokoro_utterances(rng)
+            everything = kokoro_utterances(rng, self.kokoro_voices)
         else:
             everything = festival_utterances(voice, rng)
         seconds = 0.0
@@ -105,7 +107,15 @@ def read_shard(path: Path) -> list[Utterance]:
 def shards_of(recipe: Recipe, seed: int) -> list[Shard]:
     """All shards of a recipe, in a fixed order."""
     return [
-        Shard(source, index, count, recipe.minutes_per_shard, seed, recipe.recordings)
+        Shard(
+            source,
+            index,
+            count,
+            recipe.minutes_per_shard,
+            seed,
+            recipe.recordings,
+            recipe.kokoro_voices,
+        )
         for source, count in recipe.shards.items()
         for index in range(count)
     ]

@@ -11,7 +11,7 @@ from avatar.controls import MOUTH
 from avatar.features import SAMPLE_RATE
 from avatar.lipsync import LipSyncModel, LipSyncState
 from training.corpus import read_shard
-from training.metrics import Scores, Track, closures, matches, score
+from training.metrics import Scores, Track, closures, score, touching
 from training.noises import KINDS
 from training.prepare import held_out
 from training.synthesis import Utterance
@@ -65,13 +65,15 @@ def event_threshold(tracks: dict[str, tuple[list[Track], list[Track]]], control:
     def f1(threshold: float) -> float:
         figures = []
         for found, true in tracks.values():
-            hits = count = 0
+            counts = np.zeros(4)
             for track, truth in zip(found, true, strict=True):
                 events = closures(track.control(control), threshold)
                 wanted = closures(truth.control(control))
-                hits += matches(events, wanted)
-                count += len(events) + len(wanted)
-            figures.append(2 * hits / max(1, count))
+                touched, real = touching(events, wanted)
+                counts += (touched, len(wanted), real, len(events))
+            touched, wanted, real, events = np.maximum(counts, 1e-9)
+            recall, precision = touched / wanted, real / events
+            figures.append(2 * recall * precision / (recall + precision))
         return float(np.mean(figures))
 
     return max(THRESHOLDS, key=f1)

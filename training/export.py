@@ -5,13 +5,15 @@ import os
 from pathlib import Path
 from typing import Any
 
+import onnx
 import torch
 from torch import Tensor, nn
 
 from avatar.controls import MOUTH, VISEMES
-from avatar.features import BANDS, HOP_SAMPLES, SAMPLE_RATE
+from avatar.features import BANDS, FLOOR, HOP_SAMPLES, SAMPLE_RATE
 from avatar.phones import PHONES
 from training.network import DELAYS_ROWS, LipSyncNet
+from training.weights import halve
 
 ROW_S = 0.02
 FIRST_DELAY_ROWS = 4
@@ -69,7 +71,7 @@ def export(
     """
     network.eval()
     states = network.first_states(1)
-    names = ["entry", *(f"block{i}" for i in range(len(states) - 2)), "memory"]
+    names = ["entry", *(f"block{i}" for i in range(len(states) - 3)), "memory", "recall"]
     nexts = [f"{name}_next" for name in names]
     partial = path.with_name(path.name + ".partial")
     heads = {"mouth": len(MOUTH), "visemes": len(VISEMES), "phones": len(PHONES)}
@@ -83,12 +85,16 @@ def export(
         opset_version=17,
         dynamo=False,
     )
+    model = onnx.load(partial)
+    halve(model)
+    onnx.save(model, partial)
     row = {"rate_hz": 1 / ROW_S}
     card = {
         **about,
         "sample_rate_hz": SAMPLE_RATE,
         "hop_samples": HOP_SAMPLES,
         "bands": BANDS,
+        "floor": FLOOR,
         "row_s": ROW_S,
         "delays_s": [round(rows * ROW_S, 3) for rows in DELAYS_ROWS],
         "lookahead_s": round(FIRST_DELAY_ROWS * ROW_S, 3),

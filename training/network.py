@@ -2,21 +2,50 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from avatar.controls import MOUTH, VISEMES
 from avatar.features import BANDS
 from avatar.phones import PHONES
 
 CHANNELS = 128
-HIDDEN = 160
-DILATIONS = (1, 2, 4, 8)
+HIDDEN, SECOND_HIDDEN = 160, 224
+MERGED = 192
+DILATIONS = (1, 2, 4, 8, 1, 2)
 DELAYS_ROWS = (2, 4, 7)
 """Each set of heads describes the mouth this many rows (20 ms each) before the newest row."""
-ENTRY_DROPOUT, BLOCK_DROPOUT, MERGE_DROPOUT = 0.05, 0.05, 0.15
+ENTRY_DROPOUT, BLOCK_DROPOUT, MERGE_DROPOUT = 0.05, 0.05, 0.1
+
+
+class Along(nn.Linear):
+    """A convolution along the rows, as a product of the rows that it looks at.
+
+    Its weights are those of the product, which is quicker for the few rows of a stream; training
+    has many and convolves.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, taps: int, stride: int = 1, dilation: int = 1
+    ) -> None:
+        super().__init__(taps * inputs, outputs)
+        self.taps, self.stride, self.dilation = taps, stride, dilation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, rows, outputs) of (batch, rows * stride + (taps - 1) * dilation …, inputs)."""
+        if self.training:
+            weight = self.weight.unflatten(1, (self.taps, -1)).transpose(1, 2)
+            x = x.transpose(1, 2)
+            y = functional.conv1d(x, weight, self.bias, self.stride, dilation=self.dilation)
+            return y.transpose(1, 2)
+        end = x.shape[1] - (self.taps - 1) * self.dilation
+        starts = range(0, self.taps * self.dilation, self.dilation)
+        return super().forward(
+            torch.cat([x[:, start : end + start : self.stride] for start in starts], 2)
+        )
 
 
 class LipSyncNet(nn.Module):
-    """Strided convolution, dilated causal convolutions, GRU, three heads for each delay.
+    """Strided convolution, dilated causal convolutions, two GRUs, three heads for each delay.
 
     Every layer that looks back takes what it needs as an explicit state tensor, so that the
     same forward pass serves training, offline use and streaming.
@@ -28,21 +57,23 @@ class LipSyncNet(nn.Module):
         """Of what is dropped while training."""
         self.register_buffer("mean", torch.zeros(BANDS))
         self.register_buffer("scale", torch.ones(BANDS))
-        self.entry = nn.Conv1d(BANDS, CHANNELS, 5, stride=2)
-        self.blocks = nn.ModuleList(nn.Conv1d(CHANNELS, CHANNELS, 3, dilation=d) for d in DILATIONS)
+        self.entry = Along(BANDS, CHANNELS, 5, stride=2)
+        self.blocks = nn.ModuleList(Along(CHANNELS, CHANNELS, 3, dilation=d) for d in DILATIONS)
         self.norms = nn.ModuleList(nn.LayerNorm(CHANNELS) for _ in DILATIONS)
         self.memory = nn.GRU(CHANNELS, HIDDEN, batch_first=True)
-        self.merge = nn.Linear(HIDDEN + CHANNELS, CHANNELS)
-        self.mouth = nn.Linear(CHANNELS, len(DELAYS_ROWS) * len(MOUTH))
-        self.visemes = nn.Linear(CHANNELS, len(DELAYS_ROWS) * len(VISEMES))
-        self.phones = nn.Linear(CHANNELS, len(DELAYS_ROWS) * len(PHONES))
+        self.recall = nn.GRU(HIDDEN + CHANNELS, SECOND_HIDDEN, batch_first=True)
+        self.merge = nn.Linear(HIDDEN + CHANNELS + SECOND_HIDDEN, MERGED)
+        self.mouth = nn.Linear(MERGED, len(DELAYS_ROWS) * len(MOUTH))
+        self.visemes = nn.Linear(MERGED, len(DELAYS_ROWS) * len(VISEMES))
+        self.phones = nn.Linear(MERGED, len(DELAYS_ROWS) * len(PHONES))
 
     def first_states(self, batch: int) -> list[Tensor]:
-        """Zeros for the entry (batch, 40, 3), each block (batch, C, 2 d), the GRU (1, batch, H)."""
+        """Zeros: entry (batch, 3, 40), each block (batch, 2 d, C), each GRU (1, batch, H)."""
         return [
-            torch.zeros(batch, BANDS, 3),
-            *(torch.zeros(batch, CHANNELS, 2 * d) for d in DILATIONS),
+            torch.zeros(batch, 3, BANDS),
+            *(torch.zeros(batch, 2 * d, CHANNELS) for d in DILATIONS),
             torch.zeros(1, batch, HIDDEN),
+            torch.zeros(1, batch, SECOND_HIDDEN),
         ]
 
     def shift(self, control: str, logit: float) -> None:
@@ -61,25 +92,25 @@ class LipSyncNet(nn.Module):
             mouth (batch, rows, D, 10), visemes (batch, rows, D, 15), phones (batch, rows, D, P)
             for the D delays of DELAYS_ROWS, states.
         """
-        entry_state, *block_states, memory_state = states
-        x = ((mel - self.mean) * self.scale).transpose(1, 2)
-        x = torch.cat([entry_state, x], 2)
-        next_states = [x[:, :, -3:]]
-        y = self._dropped(nn.functional.silu(self.entry(x)), ENTRY_DROPOUT)
+        delays = len(DELAYS_ROWS)
+        entry_state, *block_states, memory_state, recall_state = states
+        x = torch.cat([entry_state, (mel - self.mean) * self.scale], 1)
+        next_states = [x[:, -3:]]
+        y = self._dropped(functional.silu(self.entry(x)), ENTRY_DROPOUT)
         for state, block, norm in zip(block_states, self.blocks, self.norms, strict=True):
-            z = torch.cat([state, y], 2)
-            next_states.append(z[:, :, -state.shape[2] :])
-            found = nn.functional.silu(norm(block(z).transpose(1, 2)).transpose(1, 2))
-            y = y + self._dropped(found, BLOCK_DROPOUT)
-        y = y.transpose(1, 2)
+            z = torch.cat([state, y], 1)
+            next_states.append(z[:, -state.shape[1] :])
+            y = y + self._dropped(functional.silu(norm(block(z))), BLOCK_DROPOUT)
         remembered, memory_state = self.memory(y, memory_state)
         both = self._dropped(torch.cat([remembered, y], 2), MERGE_DROPOUT)
-        merged = self._dropped(nn.functional.silu(self.merge(both)), MERGE_DROPOUT)
+        recalled, recall_state = self.recall(both, recall_state)
+        everything = torch.cat([both, self._dropped(recalled, MERGE_DROPOUT)], 2)
+        merged = self._dropped(functional.silu(self.merge(everything)), MERGE_DROPOUT)
         heads = (
-            head(merged).unflatten(-1, (len(DELAYS_ROWS), -1))
+            head(merged).reshape(mel.shape[0], -1, delays, head.out_features // delays)
             for head in (self.mouth, self.visemes, self.phones)
         )
-        return (*heads, *next_states, memory_state)
+        return (*heads, *next_states, memory_state, recall_state)
 
     def _dropped(self, x: Tensor, share: float) -> Tensor:
         if not self.training:

@@ -22,7 +22,9 @@ from avatar.features import (
     WINDOW_SAMPLES,
     mel_filters,
 )
+from training.augment import PREPARED_FLOOR
 from training.corpus import read_shard
+from training.neural import HELD_OUT_VOICES
 from training.noises import KINDS, room
 from training.recipe import RECORDED, Recipe
 from training.synthesis import Utterance
@@ -34,6 +36,8 @@ HELD_OUT_RUSSIAN_SHARD = "russian-09"
 HELD_OUT_RECORDED = 12
 """Of the people who were recorded about one in so many is kept from training, by name."""
 ROW_S = 0.02
+HISSING = 0.5
+"""Share of the renderings with hiss; the others keep the silences that synthesisers make."""
 
 
 def held_out(utterance: Utterance, shard: str) -> bool:
@@ -42,7 +46,8 @@ def held_out(utterance: Utterance, shard: str) -> bool:
         return True
     if utterance.voice.startswith(RECORDED):
         return zlib.crc32(utterance.voice.encode()) % HELD_OUT_RECORDED == 0
-    return shard == HELD_OUT_RUSSIAN_SHARD or utterance.voice.partition("+")[2] in HELD_OUT_ESPEAK
+    name = utterance.voice.partition("+")[2]
+    return shard == HELD_OUT_RUSSIAN_SHARD or name in HELD_OUT_ESPEAK or name in HELD_OUT_VOICES
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ _FILTERS = mel_filters()
 _WINDOW = np.hanning(WINDOW_SAMPLES + 1)[:-1].astype(np.float32)
 
 
-def log_mel(pcm: Float32Array, tempo: float = 1.0) -> Float32Array:
+def log_mel(pcm: Float32Array, tempo: float = 1.0, floor: float = FLOOR) -> Float32Array:
     """Log-mel of a whole sound as LogMel gives it; tempo > 1 makes it faster at equal pitch."""
     hop = HOP_SAMPLES * tempo
     rows = int(len(pcm) / hop)
@@ -77,7 +82,7 @@ def log_mel(pcm: Float32Array, tempo: float = 1.0) -> Float32Array:
     ]
     spectrum = np.fft.rfft(windows * _WINDOW, FFT_SIZE)
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-    return np.log(power @ _FILTERS + np.float32(FLOOR))
+    return np.log(power @ _FILTERS + np.float32(floor))
 
 
 def vary(pcm: Float32Array, rng: np.random.Generator) -> Float32Array:
@@ -101,8 +106,9 @@ def vary(pcm: Float32Array, rng: np.random.Generator) -> Float32Array:
         companded = np.sign(pcm) * np.log1p(255 * np.abs(pcm)) / np.log(256)
         companded = np.round(companded * 127) / 127
         pcm = np.sign(companded) * (256 ** np.abs(companded) - 1) / 255
-    hiss = rng.standard_normal(len(pcm)) * 10 ** (-rng.uniform(60, 95) / 20)
-    return np.asarray(pcm + hiss, np.float32)
+    if rng.random() < HISSING:
+        pcm = pcm + rng.standard_normal(len(pcm)) * 10 ** (-rng.uniform(60, 95) / 20)
+    return np.asarray(pcm, np.float32)
 
 
 def prepare_utterance(utterance: Utterance, rng: np.random.Generator, plain: bool) -> Prepared:
@@ -119,7 +125,7 @@ def prepare_utterance(utterance: Utterance, rng: np.random.Generator, plain: boo
         pcm = vary(pcm, rng)
         if rng.random() < 0.6:
             tempo = rng.uniform(0.8, 1.35)
-    mel = log_mel(pcm, tempo)
+    mel = log_mel(pcm, tempo, PREPARED_FLOOR)
     rows = len(mel) // 2
     segments = [
         ((before_s + start / speed) / tempo, (before_s + end / speed) / tempo, phone)
@@ -178,7 +184,7 @@ def prepare_noise(kind: str, out: Path, minutes: int, seed: int) -> None:
         sound = KINDS[kind](10 * SAMPLE_RATE, rng)
         if rng.random() < 0.3:
             sound = fftconvolve(sound, room(rng))[: len(sound)].astype(np.float32)
-        pieces.append(log_mel(0.1 * sound).astype(np.float16))
+        pieces.append(log_mel(0.1 * sound, floor=PREPARED_FLOOR).astype(np.float16))
     _write(out, mel=np.concatenate(pieces))
 
 

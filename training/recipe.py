@@ -35,6 +35,8 @@ class Recipe:
         judged: Utterances of each kind of voice that the model is scored on.
         recordings: Folder of people's recordings, if there are any.
         recordings_are: Their name and licence.
+        kokoro_voices: Folder of Kokoro's voices, if not those of its Python package.
+        begin_with: A model's file whose weights the training begins with.
     """
 
     shards: dict[str, int]
@@ -45,6 +47,8 @@ class Recipe:
     judged: int
     recordings: Path | None = None
     recordings_are: str = ""
+    kokoro_voices: Path | None = None
+    begin_with: Path | None = None
 
     @property
     def steps(self) -> int:
@@ -58,6 +62,10 @@ class Recipe:
                 return cycle, step
             step -= cycle.steps
         return self.cycles[-1], min(step, self.cycles[-1].steps)
+
+    def going_on(self, model: Path) -> "Recipe":
+        """The last cycle alone, begun with the weights of a model."""
+        return replace(self, begin_with=model, cycles=self.cycles[-1:])
 
     def with_recordings(self, folder: Path, are: str) -> "Recipe":
         """The same with recordings of people, as `recordings.recorded()` reads them."""
@@ -76,11 +84,11 @@ FULL = Recipe(
         "flite-rms": 4,
         "flite-awb": 4,
         "flite-kal16": 2,
-        "festival-kal": 1,
+        "festival-kal": 3,
         "festival-ked": 1,
         "festival-slt-hts": 3,
         "hibari": 3,
-        "kokoro": 6,
+        "kokoro": 9,
         "russian": 10,
     },
     minutes_per_shard=10,
@@ -95,6 +103,7 @@ FULL = Recipe(
         Cycle(9000, 1e-3, hard=0.5, recorded=0.4),
         Cycle(5000, 6e-4, hard=0.5, recorded=0.4),
         Cycle(12000, 8e-4, hard=0.6, recorded=0.5),
+        Cycle(19000, 1e-3, hard=0.6, recorded=0.3),
     ),
     judged=60,
 )

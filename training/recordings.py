@@ -6,6 +6,10 @@ from pathlib import Path
 from training.alignment import Aligner, AlignerMissing
 from training.synthesis import SynthesisError, Utterance, read_wav
 
+LEAST_FIT = -22.0
+"""Of sound and text, see Alignment.fit: what is mumbled, noisy or read wrongly lies below, and of
+English that learners read about a third."""
+
 
 def recorded(folder: Path) -> list[tuple[Path, Path]]:
     """Each sound and its text, by name.
@@ -30,7 +34,7 @@ def speaker(stem: str) -> str:
 
 
 def recorded_utterances(pairs: Iterable[tuple[Path, Path]]) -> Iterator[Utterance]:
-    """Those of the recordings that fit their texts.
+    """Those of the recordings that fit their texts well.
 
     Raises:
         SynthesisError: the aligner is missing.
@@ -44,6 +48,6 @@ def recorded_utterances(pairs: Iterable[tuple[Path, Path]]) -> Iterator[Utteranc
         if not aligner.knows(text):
             continue
         pcm = read_wav(sound)
-        segments = aligner.align(pcm, text)
-        if segments is not None:
-            yield Utterance(f"recorded-{speaker(sound.stem)}", "arpabet", pcm, segments)
+        found = aligner.align(pcm, text)
+        if found is not None and found.fit >= LEAST_FIT:
+            yield Utterance(f"recorded-{speaker(sound.stem)}", "arpabet", pcm, found.segments)

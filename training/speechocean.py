@@ -1,35 +1,29 @@
-"""Chooses the recordings that the model of record hears, from a copy of speechocean762.
+"""Lays out the recordings that the model of record hears, from a copy of speechocean762.
 
     python -m training.speechocean CORPUS FOLDER
 
-CORPUS is the corpus as it is published (train/, test/, resource/, WAVE/). FOLDER then has, for
-`--recordings`, a link to each sentence that a person of ten years or more read with an accuracy of
-7 or more of 10 in the mean of the five experts, and its text.
+CORPUS is the corpus as it is published (train/, test/, WAVE/). FOLDER then has, for `--recordings`,
+a link to each sentence that a person of ten years or more reads, and its text. Which of them are
+heard, the aligner says (`training.recordings`).
 """
 
 import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 YOUNGEST = 10
-LEAST_ACCURACY = 7.0
 
 
 def chosen(corpus: Path) -> Iterator[tuple[str, str, str]]:
     """Speaker, utterance and text of each sentence that is chosen."""
-    scores = json.loads((corpus / "resource" / "scores-detail.json").read_text("utf-8"))
     for part in ("train", "test"):
         ages = {who: int(age) for who, age in _pairs(corpus / part / "spk2age")}
         speakers = dict(_pairs(corpus / part / "utt2spk"))
         for utterance, text in _pairs(corpus / part / "text"):
-            speaker = speakers[utterance]
-            accuracy = float(np.mean(scores[utterance]["accuracy"]))
-            if ages[speaker] >= YOUNGEST and accuracy >= LEAST_ACCURACY:
-                yield speaker, utterance, text
+            if ages[speakers[utterance]] >= YOUNGEST:
+                yield speakers[utterance], utterance, text
 
 
 def _pairs(path: Path) -> Iterator[tuple[str, str]]:

@@ -18,9 +18,10 @@ from tqdm import tqdm
 
 from avatar.controls import MOUTH, VISEMES
 from avatar.features import SILENCE
-from training.augment import HARD, USUAL, vary
+from training.augment import HARD, PREPARED_FLOOR, USUAL, vary
 from training.network import DELAYS_ROWS, LipSyncNet
 from training.recipe import RECORDED, Cycle, Recipe
+from training.weights import begin_with, exported_weights
 
 RISE_STEPS = 100
 """At the very beginning the learning rate rises."""
@@ -37,23 +38,25 @@ LOSS_STEPS = 10
 """How often the mean loss of the last hundred steps is noted."""
 
 SOURCE_SHARE = {
-    "espeak": 0.17,
-    "flite": 0.16,
-    "festival": 0.10,
-    "hibari": 0.10,
-    "kokoro": 0.27,
-    "russian": 0.20,
+    "espeak": 0.21,
+    "flite": 0.14,
+    "festival": 0.13,
+    "hibari": 0.06,
+    "kokoro": 0.33,
+    "russian": 0.13,
 }
 """Of the examples of speech that is not people's recordings."""
 DELAY_SHARE = (0.15, 0.5, 0.35)
 """What the heads of each delay count in the loss."""
 NEGATIVE_SHARE = 0.08
 """Examples that are noise only, the mouth closed."""
+HISS_SHARE = 0.35
+"""Of the noises that are mixed into speech: white to brown noise; the others in equal parts."""
 
 CONTROL_WEIGHT = dict(zip(MOUTH, (1.5, 2.0, 1.0, 1.5, 2.0, 1.5, 0.7, 1.0, 1.0, 1.0), strict=True))
 VELOCITY_WEIGHT = 5.0
-EVENT_WEIGHT = 0.3
-VISEME_WEIGHT = 0.25
+EVENT_WEIGHT = 0.5
+VISEME_WEIGHT = 0.4
 PHONE_WEIGHT = 0.4
 PHONE_SMOOTHING = 0.05
 CLOSED_WEIGHT = 2.0
@@ -101,12 +104,12 @@ def source_shares(sources: Iterable[str], recorded: float) -> dict[str, float]:
     return {**made, RECORDED: recorded}
 
 
-def load_noises(folder: Path) -> list[npt.NDArray[np.float16]]:
+def load_noises(folder: Path) -> dict[str, npt.NDArray[np.float16]]:
     """(hops, 40) of each kind of noise."""
-    noises = []
+    noises = {}
     for path in sorted(folder.glob("noise-*.npz")):
         with np.load(path) as file:
-            noises.append(file["mel"])
+            noises[path.stem.partition("-")[2]] = file["mel"]
     return noises
 
 
@@ -134,8 +137,11 @@ class Batches:
         mel = torch.cat([self.at(-1 - i).mel.reshape(-1, 40) for i in range(4)])
         return mel.mean(0), 1 / (mel.std(0) + 1e-3)
 
-    def _noise(self, hops: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-        noise = self.noises[rng.integers(len(self.noises))]
+    def _noise(
+        self, hops: int, rng: np.random.Generator, hiss: float = 0.0
+    ) -> npt.NDArray[np.float32]:
+        kinds = list(self.noises)
+        noise = self.noises["coloured" if rng.random() < hiss else kinds[rng.integers(len(kinds))]]
         start = rng.integers(len(noise) - hops)
         return noise[start : start + hops].astype(np.float32)
 
@@ -158,7 +164,7 @@ class Batches:
                 if rng.random() < 0.3:
                     mel = np.logaddexp(mel, self._noise(2 * ROWS, rng))
                 if rng.random() < 0.1:
-                    mel = np.full_like(mel, SILENCE)
+                    mel = np.full_like(mel, np.log(PREPARED_FLOOR))
                 mels.append(vary(mel, None, rng))
                 mouths.append(np.zeros((ROWS, len(MOUTH)), np.float32))
                 visemes.append(np.zeros(ROWS, np.int64))
@@ -169,7 +175,8 @@ class Batches:
                 rows = slice(start, start + ROWS)
                 mel = source.mel[2 * start : 2 * (start + ROWS)].astype(np.float32)
                 hardship = HARD if hard and rng.random() < hard else USUAL
-                noise = self._noise(2 * ROWS, rng) if rng.random() < hardship.noisy else None
+                noisy = rng.random() < hardship.noisy
+                noise = self._noise(2 * ROWS, rng, HISS_SHARE) if noisy else None
                 mels.append(vary(mel, noise, rng, hardship))
                 mouths.append(source.mouth[rows].astype(np.float32))
                 visemes.append(source.visemes[rows].astype(np.int64))
@@ -279,7 +286,8 @@ def train(
 ) -> LipSyncNet:
     """The averaged network after the recipe's or so many steps.
 
-    Continues from folder/checkpoint.pt.
+    Continues from folder/checkpoint.pt; without one it begins with the recipe's model, if it has
+    one.
     """
     steps = recipe.steps if steps is None else steps
     folder.mkdir(parents=True, exist_ok=True)
@@ -298,6 +306,8 @@ def train(
         first = saved["step"]
     else:
         network.mean[:], network.scale[:] = batches.statistics()
+        if recipe.begin_with is not None:
+            begin_with(network, exported_weights(recipe.begin_with))
         average.load_state_dict(network.state_dict())
     viseme_weights = _viseme_weights(batches)
     workers = [_Worker(network, batches, viseme_weights, i) for i in range(WORKERS)]

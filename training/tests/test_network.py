@@ -12,8 +12,9 @@ from avatar.lipsync import LipSyncModel
 from avatar.phones import PHONES
 from training import train as training
 from training.export import export
-from training.network import LipSyncNet
+from training.network import SECOND_HIDDEN, LipSyncNet
 from training.recipe import SMOKE
+from training.weights import WeightsError, begin_with, exported_weights
 
 ABOUT = {"name": "test", "version": "0", "thresholds": {"press": 0.5, "fv": 0.5}}
 
@@ -32,7 +33,7 @@ def features(tmp_path: Path) -> Path:
                 visemes=rng.integers(0, 15, rows).astype(np.int8),
                 phones=rng.integers(0, 40, rows).astype(np.int8),
             )
-    for kind in ("hum", "clicks"):
+    for kind in ("coloured", "clicks"):
         mel = rng.normal(-9, 1, (2000, BANDS)).astype(np.float16)
         np.savez(tmp_path / f"noise-{kind}.npz", mel=mel)
     return tmp_path
@@ -62,8 +63,63 @@ def test_the_exported_model_computes_the_same(tmp_path: Path) -> None:
         np.concatenate(seen), torch.log_softmax(phones, -1)[0].numpy(), atol=1e-3
     )
     expected = torch.sigmoid(logits)[0].numpy()
-    # single precision through five layers, summed in another order
-    np.testing.assert_allclose(np.concatenate(rows), expected, atol=1e-4)
+    # the weights are kept in half precision
+    np.testing.assert_allclose(np.concatenate(rows), expected, atol=1e-3)
+
+
+def _heard(network: LipSyncNet, mel: torch.Tensor) -> list[torch.Tensor]:
+    with torch.no_grad():
+        return list(network(mel, *network.first_states(len(mel)))[:3])
+
+
+def test_training_and_streaming_compute_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, mel = LipSyncNet(), torch.randn(2, 40, BANDS)
+    monkeypatch.setattr(network, "_dropped", lambda x, share: x)
+    for trained, streamed in zip(
+        _heard(network.train(), mel), _heard(network.eval(), mel), strict=True
+    ):
+        torch.testing.assert_close(trained, streamed, atol=1e-5, rtol=1e-4)
+
+
+def test_a_model_is_gone_on_from(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    network, other, mel = LipSyncNet(), LipSyncNet().eval(), torch.randn(1, 40, BANDS)
+    network.mean[:] = torch.randn(BANDS)
+    for parameter in network.parameters():  # the exporter makes one of two that are the same
+        parameter.data += 0.05 * torch.randn(parameter.shape)
+    path = tmp_path / "model.onnx"
+    export(network, path, ABOUT, [1 / len(PHONES)] * len(PHONES), dict.fromkeys(PHONES, 0.07))
+    begin_with(other, exported_weights(path))
+    for first, second in zip(_heard(network, mel), _heard(other, mel), strict=True):
+        torch.testing.assert_close(first, second, atol=5e-3, rtol=1e-2)
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(other.state_dict()[name], value, atol=1e-4, rtol=1e-3)
+
+
+def test_what_a_larger_network_has_more_says_nothing_at_first() -> None:
+    weights = {
+        name: value
+        for name, value in LipSyncNet().state_dict().items()
+        if not name.startswith(("recall", "blocks.5", "norms.5"))
+    }
+    remembered = weights["merge.weight"].shape[1] - SECOND_HIDDEN
+    weights["merge.weight"] = weights["merge.weight"][:100, :remembered]
+    weights["merge.bias"] = weights["merge.bias"][:100]
+    for head in ("mouth", "visemes", "phones"):
+        weights[f"{head}.weight"] = weights[f"{head}.weight"][:, :100]
+    mel, grown = torch.randn(1, 40, BANDS), [LipSyncNet().eval(), LipSyncNet().eval()]
+    for network in grown:
+        begin_with(network, weights)
+    for first, second in zip(*(_heard(network, mel) for network in grown), strict=True):
+        torch.testing.assert_close(first, second)
+    with pytest.raises(WeightsError, match=r"no mouth\.bias"):
+        begin_with(grown[0], {"mouth.bias": torch.zeros(1000)})
+
+
+def test_a_file_of_another_kind_is_refused() -> None:
+    path = Path(__file__).parents[2] / "tests" / "data" / "window.onnx"
+    with pytest.raises(WeightsError, match=r"training\.export"):
+        exported_weights(path)
 
 
 def test_training_continues_where_it_stopped(features: Path, tmp_path: Path) -> None:

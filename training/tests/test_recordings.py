@@ -15,6 +15,11 @@ def _say(path: Path, spoken: str, told: str) -> None:
 def test_what_fits_its_text_is_aligned(tmp_path: Path) -> None:
     _say(tmp_path / "anna_1.wav", "Seven of clubs.", "Seven of clubs.")
     _say(tmp_path / "anna_2.wav", "Seven of clubs.", "Qwrtz is no word of the dictionary.")
+    _say(
+        tmp_path / "anna_3.wav",
+        "Seven of clubs and a pair of brown boots.",
+        "Seven of clubs and a chair of small green leaves.",
+    )
     with wave.open(str(tmp_path / "bert_1.wav"), "wb") as file:
         file.setparams((1, 2, 16_000, 0, "NONE", ""))
         file.writeframes(bytes(3200))
