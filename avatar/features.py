@@ -55,9 +55,8 @@ def mel_filters() -> Float32Array:
 _FILTERS = mel_filters()
 _WINDOW = np.hanning(WINDOW_SAMPLES + 1)[:-1].astype(np.float32)
 _HISTORY_SAMPLES = WINDOW_SAMPLES - HOP_SAMPLES
-_DB = np.log(10) / 10
-_BELOW, _FORGET = FLOOR_BELOW_DB * _DB, FORGET_DB_S * _DB * HOP_SAMPLES / SAMPLE_RATE
-_FIRST_PEAK, _LOWEST_PEAK = np.log(FIRST_FLOOR) + _BELOW, np.log(FLOOR) + _BELOW
+_BELOW = 10 ** (-FLOOR_BELOW_DB / 10)
+_REMEMBER = 10 ** (-FORGET_DB_S * HOP_SAMPLES / SAMPLE_RATE / 10)
 
 
 class LogMel:
@@ -69,7 +68,7 @@ class LogMel:
     def reset(self) -> None:
         """Forget all sound; the next sample is the first, after digital silence."""
         self._pending = np.zeros(_HISTORY_SAMPLES, np.float32)
-        self._peak = _FIRST_PEAK
+        self._peak = FIRST_FLOOR / _BELOW
 
     def feed(self, pcm: Float32Array) -> Float32Array:
         """Features of the hops that these samples complete.
@@ -105,9 +104,8 @@ class LogMel:
 
     def _floors(self, power: Float32Array) -> Float32Array:
         """(rows, 1) what is added to (rows, 40), from the loudest row, less what is forgotten."""
-        forgotten = _FORGET * np.arange(1, len(power) + 1)
-        levels = np.log(power.mean(1, dtype=np.float64) + FLOOR)
-        peaks = np.maximum(np.maximum.accumulate(levels + forgotten), self._peak) - forgotten
-        self._peak = max(float(peaks[-1]), _LOWEST_PEAK)
-        floors = np.clip(np.exp(peaks - _BELOW), FLOOR, HIGHEST_FLOOR)
-        return np.asarray(floors[:, None], np.float32)
+        floors = []
+        for level in power.mean(1).tolist():
+            self._peak = max(level, self._peak * _REMEMBER)
+            floors.append(min(max(self._peak * _BELOW, FLOOR), HIGHEST_FLOOR))
+        return np.array(floors, np.float32)[:, None]
