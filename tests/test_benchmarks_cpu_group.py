@@ -13,6 +13,7 @@ from benchmarks.cpu_group import CgroupV1, CgroupV2, CpuGroup, DutyCycle, family
 BURN_S = 0.4
 BURN = f"""
 import sys, time
+print("there", flush=True)
 sys.stdin.readline()
 start = time.process_time()
 while time.process_time() - start < {BURN_S}: pass
@@ -46,6 +47,8 @@ def burner(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
         stdout=subprocess.PIPE,
         text=True,
     )
+    # A child that is born while its parent is moved may stay behind.
+    assert process.stdout and process.stdout.readline() == "there\n"
     yield process
     for member in family(psutil.Process(process.pid)):
         member.resume()
