@@ -162,10 +162,11 @@ def test_a_session_is_started_seen_talking_followed_and_stopped(
     until(lines.count)
     assert set(page.locator("#lines .who").all_inner_texts()) == {session_id[:8]}
     visitor.sees_it_move()
-    before = lines.count()
+    before, said = lines.count(), frame.locator(words).count()
     frame.get_by_label("Message to the agent").fill("Tell me a story")
     page.keyboard.press("Enter")
-    until(lines.count, lambda now: now > before)
+    until(frame.locator(words).count, lambda now: now > said)
+    assert lines.count() >= before
     page.reload()
     visitor.sees_it_move()
     page.goto(f"{plane.url}/#live")
