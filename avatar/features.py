@@ -59,6 +59,27 @@ _BELOW = 10 ** (-FLOOR_BELOW_DB / 10)
 _REMEMBER = 10 ** (-FORGET_DB_S * HOP_SAMPLES / SAMPLE_RATE / 10)
 
 
+FIRST_LOUDEST = FIRST_FLOOR / _BELOW
+"""The loudest row before any sound, as mean power of its bands."""
+
+
+def floors(power: Float32Array, loudest: float = FIRST_LOUDEST) -> tuple[Float32Array, float]:
+    """What is added to the power before the logarithm.
+
+    Args:
+        power: (rows, 40) power per band.
+        loudest: mean power of the loudest row so far, less what was forgotten.
+
+    Returns:
+        (rows, 1) float32, and the loudest row after these.
+    """
+    added = []
+    for level in (np.add.reduce(power, 1) / BANDS).tolist():
+        loudest = max(level, loudest * _REMEMBER)
+        added.append(min(max(loudest * _BELOW, FLOOR), HIGHEST_FLOOR))
+    return np.array(added, np.float32)[:, None], loudest
+
+
 class LogMel:
     """Streaming log-mel features; row k is complete once (k + 1) * HOP_SAMPLES were fed."""
 
@@ -68,7 +89,7 @@ class LogMel:
     def reset(self) -> None:
         """Forget all sound; the next sample is the first, after digital silence."""
         self._pending = np.zeros(_HISTORY_SAMPLES, np.float32)
-        self._peak = FIRST_FLOOR / _BELOW
+        self._loudest = FIRST_LOUDEST
 
     def feed(self, pcm: Float32Array) -> Float32Array:
         """Features of the hops that these samples complete.
@@ -100,12 +121,5 @@ class LogMel:
         )
         spectrum = np.fft.rfft(windows * _WINDOW, FFT_SIZE)
         power = np.asarray(spectrum.real**2 + spectrum.imag**2, np.float32) @ _FILTERS
-        return np.asarray(np.log(power + self._floors(power)), np.float32)
-
-    def _floors(self, power: Float32Array) -> Float32Array:
-        """(rows, 1) what is added to (rows, 40), from the loudest row, less what is forgotten."""
-        floors = []
-        for level in power.mean(1).tolist():
-            self._peak = max(level, self._peak * _REMEMBER)
-            floors.append(min(max(self._peak * _BELOW, FLOOR), HIGHEST_FLOOR))
-        return np.array(floors, np.float32)[:, None]
+        added, self._loudest = floors(power, self._loudest)
+        return np.asarray(np.log(power + added), np.float32)

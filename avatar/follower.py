@@ -34,7 +34,7 @@ MOST_WORDS = 2_000
 _MOST_STATES = 240
 """States that are possible at most, around the likeliest: more is being lost, not following."""
 
-_PRUNED = 1e-6
+_PRUNED = 1e-5
 """States less likely than this are left out."""
 
 _WORD_SLACK_S = 0.12
@@ -228,7 +228,7 @@ class Follower:
             # The graph, and the model without text, are compared on the same scale.
             self._compare((math.log(total) - freely) / TEMPER + sound.surplus)
         chance = chance / total
-        possible = np.flatnonzero(chance > _PRUNED)
+        possible = (chance > _PRUNED).nonzero()[0]
         if not len(possible):
             possible = np.arange(len(chance))
             chance = np.full(len(chance), 1 / len(chance), np.float32)

@@ -8,14 +8,17 @@ from typing import Any
 import onnx
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from avatar.controls import MOUTH, VISEMES
 from avatar.features import BANDS, FLOOR, HOP_SAMPLES, SAMPLE_RATE
 from avatar.phones import PHONES
-from training.network import DELAYS_ROWS, LipSyncNet
+from training.network import DELAYS_ROWS, DILATIONS, LipSyncNet
 from training.weights import halve
 
 ROW_S = 0.02
+BLOCK_ROWS = [2 * dilation for dilation in DILATIONS]
+"""How far each block looks back."""
 FIRST_DELAY_ROWS = 4
 """The heads with which a speech begins."""
 
@@ -32,7 +35,10 @@ def _logit(probability: Tensor) -> Tensor:
 
 
 class _Exported(nn.Module):
-    """The network with probabilities for logits.
+    """The network for one stream, with probabilities for logits.
+
+    There is no batch, and one state for all that the blocks look back to: each step of the graph
+    and each tensor handed over costs about as much as the arithmetic of a block.
 
     Three heads look for lips pressed together, the control, the viseme and the phones; their mean
     is steadier than any of them on voices that the network does not know.
@@ -41,16 +47,27 @@ class _Exported(nn.Module):
     def __init__(self, network: LipSyncNet) -> None:
         super().__init__()
         self.network = network
+        of_press = functional.one_hot(torch.tensor(PRESS), len(MOUTH))
+        self.register_buffer("own_share", 1 - of_press * (1 - 1 / HEADS_OF_PRESS))
+        self.register_buffer("closed_share", of_press / HEADS_OF_PRESS)
 
-    def forward(self, mel: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-        mouth, visemes, phones, *next_states = self.network(mel, *states)
+    def forward(
+        self, mel: Tensor, entry: Tensor, blocks: Tensor, memory: Tensor, recall: Tensor
+    ) -> tuple[Tensor, ...]:
+        network = self.network
+        merged, states = network.merged(mel[0], entry, *blocks.split(BLOCK_ROWS), memory, recall)
+        entry, *blocks_seen, memory, recall = states
+        delays = len(DELAYS_ROWS)
+        mouth, visemes, phones = (
+            head(merged).reshape(1, -1, delays, head.out_features // delays)
+            for head in network.heads
+        )
         visemes, phones = torch.softmax(visemes, -1), torch.log_softmax(phones, -1)
         lips = torch.exp(phones[..., CLOSED_PHONES]).sum(-1, keepdim=True)
         closed = _logit(torch.cat([visemes[..., CLOSED_VISEME : CLOSED_VISEME + 1], lips], -1))
-        press = mouth[..., PRESS : PRESS + 1] + closed.sum(-1, keepdim=True)
-        press = press / HEADS_OF_PRESS
-        mouth = torch.cat([mouth[..., :PRESS], press, mouth[..., PRESS + 1 :]], -1)
-        return (torch.sigmoid(mouth), visemes, phones, *next_states)
+        mouth = mouth * self.own_share + closed.sum(-1, keepdim=True) * self.closed_share
+        blocks = torch.cat(blocks_seen)
+        return torch.sigmoid(mouth), visemes, phones, entry, blocks, memory, recall
 
 
 def export(
@@ -70,16 +87,16 @@ def export(
         phone_s: mean length of each of PHONES in English speech, seconds.
     """
     network.eval()
-    states = network.first_states(1)
-    names = ["entry", *(f"block{i}" for i in range(len(states) - 3)), "memory", "recall"]
-    nexts = [f"{name}_next" for name in names]
+    entry, *blocks, memory, recall = (state[0] for state in network.first_states(1))
+    states = {"entry": entry, "blocks": torch.cat(blocks), "memory": memory, "recall": recall}
+    nexts = [f"{name}_next" for name in states]
     partial = path.with_name(path.name + ".partial")
     heads = {"mouth": len(MOUTH), "visemes": len(VISEMES), "phones": len(PHONES)}
     torch.onnx.export(
         _Exported(network).eval(),
-        (torch.zeros(1, 4, BANDS), *states),
+        (torch.zeros(1, 4, BANDS), *states.values()),
         str(partial),
-        input_names=["mel", *names],
+        input_names=["mel", *states],
         output_names=[*heads, *nexts],
         dynamic_axes={"mel": {1: "hops"}, **{head: {1: "rows"} for head in heads}},
         opset_version=17,
@@ -112,7 +129,7 @@ def export(
         ],
         "states": [
             {"input": name, "output": after, "shape": list(state.shape)}
-            for name, after, state in zip(names, nexts, states, strict=True)
+            for (name, state), after in zip(states.items(), nexts, strict=True)
         ],
     }
     card_partial = path.with_name(path.name + ".json.partial")

@@ -31,17 +31,16 @@ class Along(nn.Linear):
         self.taps, self.stride, self.dilation = taps, stride, dilation
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, rows, outputs) of (batch, rows * stride + (taps - 1) * dilation …, inputs)."""
+        """(…, rows, outputs) of (…, rows * stride + (taps - 1) * dilation …, inputs)."""
         if self.training:
             weight = self.weight.unflatten(1, (self.taps, -1)).transpose(1, 2)
             x = x.transpose(1, 2)
             y = functional.conv1d(x, weight, self.bias, self.stride, dilation=self.dilation)
             return y.transpose(1, 2)
-        end = x.shape[1] - (self.taps - 1) * self.dilation
-        starts = range(0, self.taps * self.dilation, self.dilation)
-        return super().forward(
-            torch.cat([x[:, start : end + start : self.stride] for start in starts], 2)
-        )
+        reach = (self.taps - 1) * self.dilation
+        ends = [*range(-reach, 0, self.dilation), None]
+        seen = [x[..., reach + (end or 0) : end : self.stride, :] for end in ends]
+        return super().forward(torch.cat(seen, -1))
 
 
 class LipSyncNet(nn.Module):
@@ -92,25 +91,34 @@ class LipSyncNet(nn.Module):
             mouth (batch, rows, D, 10), visemes (batch, rows, D, 15), phones (batch, rows, D, P)
             for the D delays of DELAYS_ROWS, states.
         """
-        delays = len(DELAYS_ROWS)
+        merged, next_states = self.merged(mel, *states)
+        heads = (head(merged) for head in self.heads)
+        return (*(head.unflatten(-1, (len(DELAYS_ROWS), -1)) for head in heads), *next_states)
+
+    @property
+    def heads(self) -> tuple[nn.Linear, nn.Linear, nn.Linear]:
+        """Of mouth, visemes and phones; each gives the numbers of one delay after the other."""
+        return self.mouth, self.visemes, self.phones
+
+    def merged(self, mel: Tensor, *states: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """What the heads look at, (batch, rows, MERGED), and the next states.
+
+        Where the network is not in training, all may come without a batch, and is given so.
+        """
         entry_state, *block_states, memory_state, recall_state = states
-        x = torch.cat([entry_state, (mel - self.mean) * self.scale], 1)
-        next_states = [x[:, -3:]]
+        x = torch.cat([entry_state, (mel - self.mean) * self.scale], -2)
+        next_states = [x[..., -3:, :]]
         y = self._dropped(functional.silu(self.entry(x)), ENTRY_DROPOUT)
         for state, block, norm in zip(block_states, self.blocks, self.norms, strict=True):
-            z = torch.cat([state, y], 1)
-            next_states.append(z[:, -state.shape[1] :])
+            z = torch.cat([state, y], -2)
+            next_states.append(z[..., -2 * block.dilation :, :])
             y = y + self._dropped(functional.silu(norm(block(z))), BLOCK_DROPOUT)
         remembered, memory_state = self.memory(y, memory_state)
-        both = self._dropped(torch.cat([remembered, y], 2), MERGE_DROPOUT)
+        both = self._dropped(torch.cat([remembered, y], -1), MERGE_DROPOUT)
         recalled, recall_state = self.recall(both, recall_state)
-        everything = torch.cat([both, self._dropped(recalled, MERGE_DROPOUT)], 2)
+        everything = torch.cat([both, self._dropped(recalled, MERGE_DROPOUT)], -1)
         merged = self._dropped(functional.silu(self.merge(everything)), MERGE_DROPOUT)
-        heads = (
-            head(merged).reshape(mel.shape[0], -1, delays, head.out_features // delays)
-            for head in (self.mouth, self.visemes, self.phones)
-        )
-        return (*heads, *next_states, memory_state, recall_state)
+        return merged, [*next_states, memory_state, recall_state]
 
     def _dropped(self, x: Tensor, share: float) -> Tensor:
         if not self.training:

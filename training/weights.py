@@ -18,8 +18,6 @@ from training.network import LipSyncNet
 
 HALVED_FROM = 1024
 """Smaller tensors stay as they are."""
-GRUS = ("memory", "recall")
-"""Their gates are in another order there."""
 
 
 def halve(model: onnx.ModelProto) -> None:
@@ -67,12 +65,11 @@ def exported_weights(path: Path) -> dict[str, Tensor]:
         if name.startswith("network."):
             name = name.removesuffix(".half")
             weights[name.removeprefix("network.")] = file.value(name)
-    for node in file.nodes:
-        if layer := re.fullmatch(r"/network/(.+)/MatMul", node):
-            weights[f"{layer[1]}.weight"] = file.value(file.nodes[node].input[1]).T
-    for name in GRUS:
-        if f"/network/{name}/GRU" in file.nodes:
-            weights |= _gru(file, name)
+    for name, node in file.nodes.items():
+        if layer := re.fullmatch(r"/network/(.+)/MatMul", name):  # up to version 3.0
+            weights[f"{layer[1]}.weight"] = file.value(node.input[1]).T
+        if layer := re.fullmatch(r".*/(\w+)/GRU", name):
+            weights |= _gru(file, node, layer[1])
     if "mouth.weight" not in weights:
         raise WeightsError(f"{path}: was not written by training.export")
     # Up to version 2.2 there were convolutions: (outputs, inputs, taps).
@@ -83,10 +80,9 @@ def exported_weights(path: Path) -> dict[str, Tensor]:
     return {name: torch.from_numpy(np.array(value)) for name, value in weights.items()}
 
 
-def _gru(file: _File, name: str) -> dict[str, npt.NDArray[np.float32]]:
+def _gru(file: _File, node: onnx.NodeProto, name: str) -> dict[str, npt.NDArray[np.float32]]:
     """ONNX has the gates in the order update, reset, new; PyTorch has reset before update."""
-    inputs = file.nodes[f"/network/{name}/GRU"].input
-    given, own, biases = (file.value(inputs[i])[0] for i in (1, 2, 3))
+    given, own, biases = (file.value(node.input[i])[0] for i in (1, 2, 3))
 
     def ordered(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         update, reset, new = np.split(values, 3)
