@@ -103,6 +103,8 @@ def test_the_threshold_is_taken_that_finds_best() -> None:
 
     true = [events(1.0, 100)]
     assert event_threshold({"a": ([with_false(0.33, 10)], true)}, "press") == 0.35
+    # One of a hundred is not worth a higher one: it would be missed elsewhere.
+    assert event_threshold({"a": ([with_false(0.33, 1)], true)}, "press") == 0.2
     # Every engine counts the same, however much was spoken by it.
     unsure = ([events(0.42, 40)], [events(1.0, 40)])
     both = {"a": ([with_false(0.47, 10)], true), "b": unsure}

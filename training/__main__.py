@@ -30,7 +30,7 @@ from training.train import load_sources, train
 from training.weights import WeightsError
 
 STEPS_IN_ORDER = ("corpus", "prepare", "train", "export", "evaluate")
-NAME, VERSION, SEED = "mouthpiece-lipsync", "3.0.0", 1
+NAME, VERSION, SEED = "mouthpiece-lipsync", "3.2.0", 1
 
 
 def data_used(shards: list[Path], recipe: Recipe) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from avatar.features import BANDS, FLOOR, HIGHEST_HZ, LOWEST_HZ
+from avatar.features import BANDS, HIGHEST_HZ, LOWEST_HZ, floors
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -37,12 +37,15 @@ class Hardship:
 
 
 USUAL = Hardship(noisy=0.5, cleanest_db=32.0, quietest_db=-22.0, narrow=0.15)
-HARD = Hardship(noisy=0.65, cleanest_db=25.0, quietest_db=-42.0, narrow=0.3)
+HARD = Hardship(noisy=0.65, cleanest_db=25.0, quietest_db=-42.0, narrow=0.7)
 
 LOW_EDGE_HZ, HIGH_EDGE_HZ = (60.0, 500.0), (2200.0, 7600.0)
 """Where narrow lines begin and end."""
 SKIRT_DB = (12.0, 200.0)
 """What they lose per octave beyond: from a simple filter to a cut."""
+TELEPHONE = 0.5
+"""Share of them that begin and end about where a telephone does."""
+TELEPHONE_LOW_HZ, TELEPHONE_HIGH_HZ = (200.0, 400.0), (3000.0, 4000.0)
 
 
 def _band_centres_hz() -> npt.NDArray[np.float64]:
@@ -79,9 +82,11 @@ def line(rng: np.random.Generator) -> Float32Array:
 
 def narrow_line(rng: np.random.Generator) -> Float32Array:
     """(40,) gain per band, natural log of power, of a line that ends and begins somewhere."""
+    edges_hz = LOW_EDGE_HZ, HIGH_EDGE_HZ
+    if rng.random() < TELEPHONE:
+        edges_hz = TELEPHONE_LOW_HZ, TELEPHONE_HIGH_HZ
     low_hz, high_hz, low_db, high_db = (
-        np.exp(rng.uniform(*np.log(bounds)))
-        for bounds in (LOW_EDGE_HZ, HIGH_EDGE_HZ, SKIRT_DB, SKIRT_DB)
+        np.exp(rng.uniform(*np.log(bounds))) for bounds in (*edges_hz, SKIRT_DB, SKIRT_DB)
     )
     below = np.maximum(0.0, np.log2(low_hz / _CENTRES_HZ))
     above = np.maximum(0.0, np.log2(_CENTRES_HZ / high_hz))
@@ -120,7 +125,8 @@ def vary(
         power = power + gain * added
     if rng.random() < hardship.narrow:
         power = power * np.exp(narrow_line(rng))
-    mel = np.log(power + FLOOR).astype(np.float32)
+    power = power.astype(np.float32)
+    mel = np.log(power + floors(power)[0])
     for _ in range(rng.integers(0, 3)):  # what a cough or a dropped packet takes away
         start, width = rng.integers(0, BANDS - 5), rng.integers(1, 6)
         mel[:, start : start + width] = mel.mean()

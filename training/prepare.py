@@ -16,7 +16,6 @@ from avatar.dominance import mouth_targets, phone_ids, viseme_ids, without_gaps
 from avatar.features import (
     BANDS,
     FFT_SIZE,
-    FLOOR,
     HOP_SAMPLES,
     SAMPLE_RATE,
     WINDOW_SAMPLES,
@@ -68,8 +67,11 @@ _FILTERS = mel_filters()
 _WINDOW = np.hanning(WINDOW_SAMPLES + 1)[:-1].astype(np.float32)
 
 
-def log_mel(pcm: Float32Array, tempo: float = 1.0, floor: float = FLOOR) -> Float32Array:
-    """Log-mel of a whole sound as LogMel gives it; tempo > 1 makes it faster at equal pitch."""
+def log_mel(pcm: Float32Array, tempo: float = 1.0) -> Float32Array:
+    """Log-mel of a whole sound as LogMel gives it, but for the floor, which is PREPARED_FLOOR.
+
+    Tempo > 1 makes it faster at equal pitch.
+    """
     hop = HOP_SAMPLES * tempo
     rows = int(len(pcm) / hop)
     history = WINDOW_SAMPLES - HOP_SAMPLES
@@ -82,7 +84,7 @@ def log_mel(pcm: Float32Array, tempo: float = 1.0, floor: float = FLOOR) -> Floa
     ]
     spectrum = np.fft.rfft(windows * _WINDOW, FFT_SIZE)
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-    return np.log(power @ _FILTERS + np.float32(floor))
+    return np.log(power @ _FILTERS + np.float32(PREPARED_FLOOR))
 
 
 def vary(pcm: Float32Array, rng: np.random.Generator) -> Float32Array:
@@ -92,7 +94,7 @@ def vary(pcm: Float32Array, rng: np.random.Generator) -> Float32Array:
         pcm = np.concatenate((pcm[:1], pcm[1:] + tilt * pcm[:-1]))
     if rng.random() < 0.35:
         pcm = fftconvolve(pcm, room(rng))[: len(pcm)].astype(np.float32)
-    if rng.random() < 0.10:
+    if rng.random() < 0.20:
         edges = [rng.uniform(100, 350), rng.uniform(3100, 3900)]
         pcm = sosfilt(butter(4, edges, "band", fs=SAMPLE_RATE, output="sos"), pcm)
     elif rng.random() < 0.15:
@@ -125,7 +127,7 @@ def prepare_utterance(utterance: Utterance, rng: np.random.Generator, plain: boo
         pcm = vary(pcm, rng)
         if rng.random() < 0.6:
             tempo = rng.uniform(0.8, 1.35)
-    mel = log_mel(pcm, tempo, PREPARED_FLOOR)
+    mel = log_mel(pcm, tempo)
     rows = len(mel) // 2
     segments = [
         ((before_s + start / speed) / tempo, (before_s + end / speed) / tempo, phone)
@@ -184,7 +186,7 @@ def prepare_noise(kind: str, out: Path, minutes: int, seed: int) -> None:
         sound = KINDS[kind](10 * SAMPLE_RATE, rng)
         if rng.random() < 0.3:
             sound = fftconvolve(sound, room(rng))[: len(sound)].astype(np.float32)
-        pieces.append(log_mel(0.1 * sound, floor=PREPARED_FLOOR).astype(np.float16))
+        pieces.append(log_mel(0.1 * sound).astype(np.float16))
     _write(out, mel=np.concatenate(pieces))
 
 

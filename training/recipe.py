@@ -92,7 +92,7 @@ FULL = Recipe(
         "russian": 10,
     },
     minutes_per_shard=10,
-    passes=2,
+    passes=3,
     noise_minutes=6,
     cycles=(
         Cycle(2000, 2.5e-3),
@@ -104,6 +104,8 @@ FULL = Recipe(
         Cycle(5000, 6e-4, hard=0.5, recorded=0.4),
         Cycle(12000, 8e-4, hard=0.6, recorded=0.5),
         Cycle(19000, 1e-3, hard=0.6, recorded=0.3),
+        Cycle(9000, 6e-4, hard=0.7, recorded=0.3),
+        Cycle(8000, 6e-4, hard=0.8, recorded=0.3),
     ),
     judged=60,
 )
