@@ -27,7 +27,7 @@ from training.prepare import HELD_OUT_ESPEAK, HELD_OUT_RECORDED, prepare
 from training.recipe import FULL, SMOKE, Recipe
 from training.synthesis import ESPEAK_LANGUAGES, ESPEAK_VARIANTS, SynthesisError
 from training.train import load_sources, train
-from training.weights import WeightsError
+from training.weights import WeightsError, average_with, exported_weights
 
 STEPS_IN_ORDER = ("corpus", "prepare", "train", "export", "evaluate")
 NAME, VERSION, SEED = "mouthpiece-lipsync", "3.2.0", 1
@@ -104,7 +104,14 @@ def main() -> None:
         metavar="MODEL",
         help="an ONNX file that this wrote before: train its weights for the last cycle alone",
     )
+    parser.add_argument(
+        "--average",
+        action="store_true",
+        help="with --go-on-from: export the mean of both models' weights",
+    )
     options = parser.parse_args()
+    if options.average and options.go_on_from is None:
+        parser.error("--average needs --go-on-from, the model to average with")
     if options.recordings is not None and not options.recordings_are:
         parser.error("--recordings-are must say what they are: the card tells it")
     recipe = SMOKE if options.smoke else FULL
@@ -112,7 +119,7 @@ def main() -> None:
         recipe = recipe.with_recordings(options.recordings, options.recordings_are)
     recipe = replace(recipe, kokoro_voices=options.kokoro_voices)
     if options.go_on_from is not None:
-        recipe = recipe.going_on(options.go_on_from)
+        recipe = recipe.going_on(options.go_on_from, options.average)
     for step in STEPS_IN_ORDER if options.step == "all" else (options.step,):
         start = time.monotonic()
         try:
@@ -144,6 +151,8 @@ def _run(step: str, out: Path, recipe: Recipe) -> None:
             "thresholds": {"press": 0.5, "fv": 0.5},
         }
         network = train(out / "features", out / "train", recipe, SEED)
+        if recipe.begin_with is not None and recipe.average:
+            average_with(network, exported_weights(recipe.begin_with))
         sources = load_sources(out / "features")
         phones = (phone_shares(sources, recipe.cycles[-1].recorded), phone_lengths(shards))
         export(network, model_path, about, *phones)
@@ -166,7 +175,8 @@ def _begun_with(recipe: Recipe) -> dict[str, Any]:
         return {}
     path = recipe.begin_with.with_name(recipe.begin_with.name + ".json")
     card = json.loads(path.read_text("utf-8"))
-    return {"begun_with": {name: card[name] for name in ("name", "version", "training_steps")}}
+    begun_with = {name: card[name] for name in ("name", "version", "training_steps")}
+    return {"begun_with": begun_with, "averaged_with_it": recipe.average}
 
 
 def _evaluate(model_path: Path, shards: list[Path], recipe: Recipe) -> None:

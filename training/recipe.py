@@ -37,6 +37,7 @@ class Recipe:
         recordings_are: Their name and licence.
         kokoro_voices: Folder of Kokoro's voices, if not those of its Python package.
         begin_with: A model's file whose weights the training begins with.
+        average: Whether the mean of those and of the trained weights is exported.
     """
 
     shards: dict[str, int]
@@ -49,6 +50,7 @@ class Recipe:
     recordings_are: str = ""
     kokoro_voices: Path | None = None
     begin_with: Path | None = None
+    average: bool = False
 
     @property
     def steps(self) -> int:
@@ -63,9 +65,9 @@ class Recipe:
             step -= cycle.steps
         return self.cycles[-1], min(step, self.cycles[-1].steps)
 
-    def going_on(self, model: Path) -> "Recipe":
+    def going_on(self, model: Path, average: bool) -> "Recipe":
         """The last cycle alone, begun with the weights of a model."""
-        return replace(self, begin_with=model, cycles=self.cycles[-1:])
+        return replace(self, begin_with=model, average=average, cycles=self.cycles[-1:])
 
     def with_recordings(self, folder: Path, are: str) -> "Recipe":
         """The same with recordings of people, as `recordings.recorded()` reads them."""

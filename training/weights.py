@@ -117,3 +117,18 @@ def begin_with(network: LipSyncNet, weights: dict[str, Tensor]) -> None:
             if f"norms.{number}.weight" not in weights:
                 norm.weight.zero_()
                 norm.bias.zero_()
+
+
+def average_with(network: LipSyncNet, weights: dict[str, Tensor]) -> None:
+    """Set a network to the mean of its weights and those of another of the same size.
+
+    Raises:
+        WeightsError: the other one's size differs.
+    """
+    own = network.state_dict()
+    sizes = ({name: one.shape for name, one in both.items()} for both in (own, weights))
+    if len({tuple(sorted(size.items())) for size in sizes}) > 1:
+        raise WeightsError("only models of the same size have a mean")
+    with torch.no_grad():
+        for name, other in weights.items():
+            own[name].lerp_(other, 0.5)

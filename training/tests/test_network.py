@@ -14,7 +14,7 @@ from training import train as training
 from training.export import export
 from training.network import SECOND_HIDDEN, LipSyncNet
 from training.recipe import SMOKE
-from training.weights import WeightsError, begin_with, exported_weights
+from training.weights import WeightsError, average_with, begin_with, exported_weights
 
 ABOUT = {"name": "test", "version": "0", "thresholds": {"press": 0.5, "fv": 0.5}}
 
@@ -114,6 +114,16 @@ def test_what_a_larger_network_has_more_says_nothing_at_first() -> None:
         torch.testing.assert_close(first, second)
     with pytest.raises(WeightsError, match=r"no mouth\.bias"):
         begin_with(grown[0], {"mouth.bias": torch.zeros(1000)})
+
+
+def test_two_models_have_a_mean() -> None:
+    one, other = LipSyncNet(), LipSyncNet()
+    wanted = 0.5 * (one.merge.weight + other.merge.weight).detach()
+    average_with(one, other.state_dict())
+    torch.testing.assert_close(one.merge.weight, wanted)
+    smaller = {name: value[:1] for name, value in other.state_dict().items()}
+    with pytest.raises(WeightsError, match="same size"):
+        average_with(one, smaller)
 
 
 def test_a_file_of_another_kind_is_refused() -> None:
