@@ -6,6 +6,8 @@ https://doi.org/10.1007/978-4-431-66911-1_13). Lip closures and lip-to-teeth con
 not averages: `press` and `fv` rise to a flat top over the phone.
 """
 
+from bisect import bisect_left
+
 import numpy as np
 import numpy.typing as npt
 
@@ -145,10 +147,11 @@ def mouth_targets(segments: list[Segment], times_s: npt.NDArray[np.float64]) -> 
     step = float(times_s[1] - times_s[0]) if n > 1 else 0.01
     weighted = np.zeros((n, len(MOUTH)), np.float32)
     weight = np.full((n, len(MOUTH)), 1e-9, np.float32)
+    times = times_s.tolist()  # bisect is quicker than searchsorted for one or two
     for start, end, phone in segments:
         row = _PHONE[phone]
         middle, half = _plateau(start, end, phone)
-        first, last = np.searchsorted(times_s, (start - REACH_S, end + REACH_S))
+        first, last = bisect_left(times, start - REACH_S), bisect_left(times, end + REACH_S)
         distance = np.maximum(0.0, np.abs(times_s[first:last] - middle) - half)[:, None]
         pull = _STRENGTH[row] * np.exp(-distance.astype(np.float32) * _FALL[row])
         weighted[first:last] += pull * _VALUE[row]
@@ -180,8 +183,9 @@ def _plateau(start: float, end: float, phone: str) -> tuple[float, float]:
 def phone_ids(segments: list[Segment], times_s: npt.NDArray[np.float64]) -> Int16Array:
     """(n,) int16, the index in PHONES of the phone at each time; silence outside."""
     ids = np.full(len(times_s), _PHONE["sil"], np.int16)
+    times = times_s.tolist()
     for start, end, phone in segments:
-        first, last = np.searchsorted(times_s, (start, end))
+        first, last = bisect_left(times, start), bisect_left(times, end)
         ids[first:last] = _PHONE[phone]
     return ids
 
@@ -189,10 +193,11 @@ def phone_ids(segments: list[Segment], times_s: npt.NDArray[np.float64]) -> Int1
 def viseme_ids(segments: list[Segment], times_s: npt.NDArray[np.float64]) -> Int16Array:
     """(n,) int16, the index in VISEMES at each time; h takes the shape of the vowel beside it."""
     ids = np.zeros(len(times_s), np.int16)
+    times = times_s.tolist()
     for i, (start, end, phone) in enumerate(segments):
         if phone in ("hh", "q"):
             around = (segments[j][2] for j in (i + 1, i + 2, i - 1) if 0 <= j < len(segments))
             phone = next((near for near in around if near in VOWELS), phone)
-        first, last = np.searchsorted(times_s, (start, end))
+        first, last = bisect_left(times, start), bisect_left(times, end)
         ids[first:last] = _VISEME[VISEME_OF[phone]]
     return ids

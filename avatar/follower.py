@@ -98,7 +98,7 @@ class Reading:
     word: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Row:
     """The filter after one row of sound.
 
@@ -225,8 +225,7 @@ class Follower:
         total = max(float(np.add.reduce(chance)), _LEAST)
         freely = self._hear_freely(sound.freely)
         if before and sound.speech:
-            # The graph, and the model without text, are compared on the same scale.
-            self._compare((math.log(total) - freely) / TEMPER + sound.surplus)
+            self._compare((math.log(total) - freely) / TEMPER)
         chance = chance / total
         possible = (chance > _PRUNED).nonzero()[0]
         if not len(possible):
@@ -320,9 +319,7 @@ class Follower:
         if not self._rows:
             self._free[:phones] = evidence / np.add.reduce(evidence)
             return 0.0
-        free = self._free @ _FREE_STEP
-        free[:phones] *= evidence
-        free[phones:] *= evidence
+        free = ((self._free @ _FREE_STEP).reshape(2, phones) * evidence).ravel()
         total = max(float(np.add.reduce(free)), _LEAST)
         self._free = free / np.float32(total)
         return math.log(total)
