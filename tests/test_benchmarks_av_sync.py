@@ -1,5 +1,8 @@
 """The lag of speech that benchmarks read from received sound and pictures, where it is known."""
 
+import asyncio
+from contextlib import suppress
+
 import cv2
 import numpy as np
 import pytest
@@ -8,23 +11,42 @@ from avatar.animator import Animator
 from avatar.avatar import Avatar
 from avatar.controls import MOUTH, Pose
 from avatar.mouth_curve import picture_mouth
+from avatar.resample import PolyphaseResampler
 from benchmarks.av_sync import clocks_of, mouth_track, speech_lags
 from benchmarks.mouth_reading import MouthReader, fit_reader
 from benchmarks.reception import mouth_crop
 from benchmarks.recording import AUDIO_HZ, VIDEO_HZ, Recording
+from offline.espeak_client import EspeakClient
+from offline.voice import SAMPLE_RATE_HZ
 
 FPS = 30
 LENGTH_S = 6.0
 
 
-def babble() -> np.ndarray:
-    """(samples,) int16, 48 kHz: 4 s of a buzz that swells and fades like syllables."""
-    seconds = np.arange(int(LENGTH_S * AUDIO_HZ)) / AUDIO_HZ
-    rng = np.random.default_rng(4)
-    knots_s = np.arange(0, LENGTH_S, 0.09)
-    loudness = rng.uniform(0, 1, len(knots_s)) ** 2 * ((knots_s > 1) & (knots_s < 5))
-    buzz = sum(np.sin(2 * np.pi * 140 * k * seconds) / k for k in range(1, 20))
-    return (buzz * np.interp(seconds, knots_s, loudness) * 9000).astype(np.int16)
+async def say(text: str) -> bytes:
+    """16-bit sound of the offline voice."""
+    client = EspeakClient()
+    running = asyncio.create_task(client.run())
+    try:
+        chunks = client.speak(text, voice="en-us", rate_wpm=165, pitch=50)
+        return b"".join([chunk.pcm async for chunk in chunks])
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+@pytest.fixture(scope="module")
+def speech() -> np.ndarray:
+    """(samples,) int16, 48 kHz: four seconds of speech between two of silence."""
+    said = asyncio.run(
+        say("The quick brown fox jumps over the lazy dog, and my father was home by five.")
+    )
+    to_48k = PolyphaseResampler(SAMPLE_RATE_HZ, AUDIO_HZ)
+    heard = to_48k.feed(np.frombuffer(said, np.int16) / np.float32(32768))[: 4 * AUDIO_HZ]
+    pcm = np.zeros(int(LENGTH_S * AUDIO_HZ), np.int16)
+    pcm[AUDIO_HZ : AUDIO_HZ + len(heard)] = 32767 * heard.clip(-1, 1)
+    return pcm
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +60,10 @@ def reader(avatar: Avatar) -> MouthReader:
 
 
 @pytest.fixture(scope="module")
-def crops(avatar: Avatar) -> np.ndarray:
-    """(pictures, 64, 64) uint8 mouths for `babble`, each of its picture's middle."""
-    face, pcm = avatar.face(), babble()
-    segments = (animator := Animator(avatar.model, AUDIO_HZ)).feed(pcm) + animator.flush()
+def crops(avatar: Avatar, speech: np.ndarray) -> np.ndarray:
+    """(pictures, 64, 64) uint8 mouths for the speech, each of its picture's middle."""
+    face = avatar.face()
+    segments = (animator := Animator(avatar.model, AUDIO_HZ)).feed(speech) + animator.flush()
     mouths = [picture_mouth(segment.curve) for segment in segments]
     poses = [Pose(**dict(zip(MOUTH, mouth.tolist(), strict=True))) for mouth in mouths]
     drawn = [cv2.cvtColor(face.draw(pose), cv2.COLOR_RGB2YUV_I420)[:512] for pose in poses]
@@ -50,10 +72,10 @@ def crops(avatar: Avatar) -> np.ndarray:
 
 @pytest.mark.parametrize("late_ms", [-45.0, 0.0, 30.0])
 def test_the_lag_that_was_put_in_is_found(
-    late_ms: float, avatar: Avatar, reader: MouthReader, crops: np.ndarray
+    late_ms: float, avatar: Avatar, reader: MouthReader, speech: np.ndarray, crops: np.ndarray
 ) -> None:
-    pcm, pictures_s = babble(), np.arange(len(crops)) / FPS
-    packets_s = np.arange(len(pcm) // 960) * 0.02
+    pictures_s = np.arange(len(crops)) / FPS
+    packets_s = np.arange(len(speech) // 960) * 0.02
     arrivals = 50 + pictures_s + late_ms / 1e3
     video = np.stack([arrivals, pictures_s * VIDEO_HZ, pictures_s * 0 + 900], axis=1)
     recording = Recording(
@@ -61,7 +83,7 @@ def test_the_lag_that_was_put_in_is_found(
         video_packets=video,
         audio_reports=np.zeros((0, 3)),
         video_reports=np.zeros((0, 3)),
-        pcm=pcm,
+        pcm=speech,
         pcm_rtp=0.0,
         pictures=crops,
         picture_rtp=video[:, 1],
@@ -74,8 +96,8 @@ def test_the_lag_that_was_put_in_is_found(
     assert lag.correlation > 0.9
 
 
-def test_a_track_covers_its_sound(avatar: Avatar) -> None:
-    positions, opening = mouth_track(babble(), avatar.model)
+def test_a_track_covers_its_sound(avatar: Avatar, speech: np.ndarray) -> None:
+    positions, opening = mouth_track(speech, avatar.model)
     assert np.all(np.diff(positions) > 0)
     assert positions[-1] == pytest.approx(LENGTH_S * AUDIO_HZ, abs=AUDIO_HZ / FPS)
     assert opening.min() >= 0

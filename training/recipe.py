@@ -65,7 +65,7 @@ class Recipe:
             step -= cycle.steps
         return self.cycles[-1], min(step, self.cycles[-1].steps)
 
-    def going_on(self, model: Path, average: bool) -> "Recipe":
+    def going_on(self, model: Path, average: bool = False) -> "Recipe":
         """The last cycle alone, begun with the weights of a model."""
         return replace(self, begin_with=model, average=average, cycles=self.cycles[-1:])
 
