@@ -58,7 +58,6 @@ _HISTORY_SAMPLES = WINDOW_SAMPLES - HOP_SAMPLES
 _BELOW = 10 ** (-FLOOR_BELOW_DB / 10)
 _REMEMBER = 10 ** (-FORGET_DB_S * HOP_SAMPLES / SAMPLE_RATE / 10)
 
-
 FIRST_LOUDEST = FIRST_FLOOR / _BELOW
 """The loudest row before any sound, as mean power of its bands."""
 

@@ -100,7 +100,7 @@ class Reading:
 
 @dataclass(slots=True)
 class _Row:
-    """The filter after one row of sound.
+    """The filter after one row of sound. Not to be changed, as `Sound`.
 
     Attributes:
         low: The first state that is possible.

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avatar.controls import MOUTH, VISEMES
-from training.metrics import Track, closures, touching
+from training.metrics import Track
 
 Float64Array = npt.NDArray[np.float64]
 Figure = Callable[[Float64Array], Float64Array]
@@ -63,13 +63,6 @@ def share(sums: Float64Array) -> Float64Array:
     return sums[:, 0] / np.maximum(1.0, sums[:, 1])
 
 
-def f1(sums: Float64Array) -> Float64Array:
-    """Of sums of (true ones that were found, true ones, found ones that are true, found ones)."""
-    recall = sums[:, 0] / np.maximum(1.0, sums[:, 1])
-    precision = sums[:, 2] / np.maximum(1.0, sums[:, 3])
-    return 2 * recall * precision / np.maximum(1e-9, recall + precision)
-
-
 def pearson(sums: Float64Array) -> Float64Array:
     """Of sums of (n, a, b, aa, bb, ab); 0 where one of them does not move."""
     n, a, b, aa, bb, ab = sums.T
@@ -81,13 +74,6 @@ def pearson(sums: Float64Array) -> Float64Array:
 def coarse_parts(track: Track, truth: Track) -> list[float]:
     """What one recording adds for share(): frames whose coarse class is right, and all."""
     return [float((track.coarse == truth.coarse).sum()), float(len(truth.coarse))]
-
-
-def closure_parts(track: Track, truth: Track) -> list[float]:
-    """What one recording adds for f1()."""
-    found, true = closures(track.control("press")), closures(truth.control("press"))
-    touched, touch = touching(found, true)
-    return [float(touched), float(len(true)), float(touch), float(len(found))]
 
 
 def correlation_parts(track: Track, truth: Track, control: str) -> list[float]:

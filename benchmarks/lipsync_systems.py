@@ -23,16 +23,14 @@ from avatar.pronunciation import words_of
 from avatar.words import Word, timed_words
 from benchmarks.bootstrap import (
     Interval,
-    closure_parts,
     coarse_parts,
     correlation_parts,
-    f1,
     interval,
     pearson,
     share,
 )
 from benchmarks.labelled_speech import Recording
-from training.metrics import Scores, Track, score
+from training.metrics import Scores, Track, closure_parts, f1, score
 from training.synthesis import flite_utterances
 
 Float32Array = npt.NDArray[np.float32]

@@ -1,51 +1,35 @@
 """The lag of speech that benchmarks read from received sound and pictures, where it is known."""
 
 import asyncio
-from contextlib import suppress
 
 import cv2
 import numpy as np
 import pytest
+import soxr
 
 from avatar.animator import Animator
 from avatar.avatar import Avatar
 from avatar.controls import MOUTH, Pose
 from avatar.mouth_curve import picture_mouth
-from avatar.resample import PolyphaseResampler
 from benchmarks.av_sync import clocks_of, mouth_track, speech_lags
 from benchmarks.mouth_reading import MouthReader, fit_reader
 from benchmarks.reception import mouth_crop
 from benchmarks.recording import AUDIO_HZ, VIDEO_HZ, Recording
-from offline.espeak_client import EspeakClient
 from offline.voice import SAMPLE_RATE_HZ
+from tests.offline_speech import said
 
 FPS = 30
 LENGTH_S = 6.0
 
 
-async def say(text: str) -> bytes:
-    """16-bit sound of the offline voice."""
-    client = EspeakClient()
-    running = asyncio.create_task(client.run())
-    try:
-        chunks = client.speak(text, voice="en-us", rate_wpm=165, pitch=50)
-        return b"".join([chunk.pcm async for chunk in chunks])
-    finally:
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
-
-
 @pytest.fixture(scope="module")
 def speech() -> np.ndarray:
     """(samples,) int16, 48 kHz: four seconds of speech between two of silence."""
-    said = asyncio.run(
-        say("The quick brown fox jumps over the lazy dog, and my father was home by five.")
-    )
-    to_48k = PolyphaseResampler(SAMPLE_RATE_HZ, AUDIO_HZ)
-    heard = to_48k.feed(np.frombuffer(said, np.int16) / np.float32(32768))[: 4 * AUDIO_HZ]
+    text = "The quick brown fox jumps over the lazy dog, and my father was home by five."
+    (raw,) = asyncio.run(said([text]))
+    heard = soxr.resample(raw, SAMPLE_RATE_HZ, AUDIO_HZ)[: 4 * AUDIO_HZ]
     pcm = np.zeros(int(LENGTH_S * AUDIO_HZ), np.int16)
-    pcm[AUDIO_HZ : AUDIO_HZ + len(heard)] = 32767 * heard.clip(-1, 1)
+    pcm[AUDIO_HZ : AUDIO_HZ + len(heard)] = heard
     return pcm
 
 

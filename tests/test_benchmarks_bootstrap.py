@@ -6,15 +6,13 @@ import pytest
 from avatar.controls import MOUTH
 from benchmarks.bootstrap import (
     Interval,
-    closure_parts,
     coarse_parts,
     correlation_parts,
-    f1,
     interval,
     pearson,
     share,
 )
-from training.metrics import Track, score
+from training.metrics import Track, closure_parts, f1, score
 
 
 def test_recordings_that_are_alike_leave_no_doubt() -> None:

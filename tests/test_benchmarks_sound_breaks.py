@@ -13,30 +13,16 @@ from av import AudioFrame
 from benchmarks.recording import AUDIO_HZ
 from benchmarks.sentences import SENTENCES
 from benchmarks.sound_breaks import Break, compare
-from offline.espeak_client import EspeakClient
-from offline.voice import DEFAULT_VOICE, SAMPLE_RATE_HZ
+from offline.voice import SAMPLE_RATE_HZ
+from tests.offline_speech import said
 
 PACKET = AUDIO_HZ // 50
-
-
-async def said(texts: list[str]) -> list[np.ndarray]:
-    """(samples,) int16 at 22050 Hz for each text, by the offline voice."""
-    client = EspeakClient()
-    running = asyncio.create_task(client.run())
-    sounds = []
-    for text in texts:
-        chunks = client.speak(text, voice=DEFAULT_VOICE, rate_wpm=165, pitch=50)
-        pcm = b"".join([chunk.pcm async for chunk in chunks])
-        sounds.append(np.frombuffer(pcm, np.int16))
-    running.cancel()
-    await asyncio.wait({running})
-    return sounds
 
 
 @pytest.fixture(scope="module")
 def sentences() -> list[np.ndarray]:
     """(samples,) int16 at 48 kHz each, resampled at once."""
-    raw = asyncio.run(said(list(SENTENCES[:4])))
+    raw = asyncio.run(said(SENTENCES[:4]))
     return [soxr.resample(pcm, SAMPLE_RATE_HZ, AUDIO_HZ) for pcm in raw]
 
 

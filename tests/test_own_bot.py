@@ -1,6 +1,5 @@
 """Somebody else's bot gets a face by the README's recipe, under Pipecat's own runner."""
 
-import asyncio
 import contextlib
 import wave
 from pathlib import Path
@@ -12,8 +11,8 @@ from aiortc import MediaStreamError
 from conftest import ROOT, free_port, start_pod, stop_pod
 from pod_process import BOTS, TestPeer, until
 
-from offline.espeak_client import EspeakClient
-from offline.voice import DEFAULT_VOICE, SAMPLE_RATE_HZ
+from offline.voice import SAMPLE_RATE_HZ
+from tests.offline_speech import said
 
 MOUTH = (slice(300, 375), slice(210, 302))
 """Rows and columns of Mira's mouth in a picture of 512 by 512."""
@@ -50,15 +49,11 @@ def with_a_face(source: str) -> str:
 
 async def record_hello(path: Path) -> None:
     """Write a WAV of some seconds of speech."""
-    client = EspeakClient()
-    running = asyncio.create_task(client.run())
     text = "Hello! Mama may show a mouth that opens far: papa, Africa, pyjama, banana, mama."
+    (speech,) = await said([text], rate_wpm=150)
     with wave.open(str(path), "wb") as recording:
         recording.setparams((1, 2, SAMPLE_RATE_HZ, 0, "NONE", ""))
-        async for chunk in client.speak(text, voice=DEFAULT_VOICE, rate_wpm=150, pitch=50):
-            recording.writeframes(chunk.pcm)
-    running.cancel()
-    await asyncio.wait({running})
+        recording.writeframes(speech.tobytes())
 
 
 class Watcher(TestPeer):

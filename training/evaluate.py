@@ -11,7 +11,7 @@ from avatar.controls import MOUTH
 from avatar.features import SAMPLE_RATE
 from avatar.lipsync import LipSyncModel, LipSyncState
 from training.corpus import read_shard
-from training.metrics import Scores, Track, closures, score, touching
+from training.metrics import Scores, Track, closure_parts, f1, score
 from training.noises import KINDS
 from training.prepare import held_out
 from training.synthesis import Utterance
@@ -67,21 +67,16 @@ def event_threshold(tracks: dict[str, tuple[list[Track], list[Track]]], control:
     stays within GIVEN_FOR_RECALL of the best, the threshold is lowered.
     """
 
-    def f1(threshold: float) -> float:
-        figures = []
-        for found, true in tracks.values():
-            counts = np.zeros(4)
-            for track, truth in zip(found, true, strict=True):
-                events = closures(track.control(control), threshold)
-                wanted = closures(truth.control(control))
-                touched, real = touching(events, wanted)
-                counts += (touched, len(wanted), real, len(events))
-            touched, wanted, real, events = np.maximum(counts, 1e-9)
-            recall, precision = touched / wanted, real / events
-            figures.append(2 * recall * precision / (recall + precision))
-        return float(np.mean(figures))
+    def mean_f1(threshold: float) -> float:
+        sums = [
+            np.sum(
+                [closure_parts(*pair, control, threshold) for pair in zip(*both, strict=True)], 0
+            )
+            for both in tracks.values()
+        ]
+        return float(f1(np.array(sums)).mean())
 
-    found = {threshold: f1(threshold) for threshold in THRESHOLDS}
+    found = {threshold: mean_f1(threshold) for threshold in THRESHOLDS}
     enough = max(found.values()) - GIVEN_FOR_RECALL
     return next(threshold for threshold, reached in found.items() if reached >= enough)
 

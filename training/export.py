@@ -13,12 +13,10 @@ from torch.nn import functional
 from avatar.controls import MOUTH, VISEMES
 from avatar.features import BANDS, FLOOR, HOP_SAMPLES, SAMPLE_RATE
 from avatar.phones import PHONES
-from training.network import DELAYS_ROWS, DILATIONS, LipSyncNet
+from training.network import BLOCK_ROWS, DELAYS_ROWS, LipSyncNet
 from training.weights import halve
 
 ROW_S = 0.02
-BLOCK_ROWS = [2 * dilation for dilation in DILATIONS]
-"""How far each block looks back."""
 FIRST_DELAY_ROWS = 4
 """The heads with which a speech begins."""
 

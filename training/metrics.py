@@ -128,6 +128,22 @@ def touching(found: list[Event], true: list[Event]) -> tuple[int, int]:
     return sum(near(event, found) for event in true), sum(near(event, true) for event in found)
 
 
+def closure_parts(
+    track: Track, truth: Track, control: str = "press", threshold: float = THRESHOLD
+) -> list[float]:
+    """What one recording adds to the sums for f1()."""
+    found, true = closures(track.control(control), threshold), closures(truth.control(control))
+    touched, touch = touching(found, true)
+    return [float(touched), float(len(true)), float(touch), float(len(found))]
+
+
+def f1(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(…,) of (…, 4): true ones that were found, true ones, found ones that are true, found."""
+    recall = sums[..., 0] / np.maximum(1.0, sums[..., 1])
+    precision = sums[..., 2] / np.maximum(1.0, sums[..., 3])
+    return np.asarray(2 * recall * precision / np.maximum(1e-9, recall + precision))
+
+
 @dataclass(frozen=True)
 class Scores:
     """One line of the table; shares and correlations 0..1, lag in ms (positive: too late)."""

@@ -12,6 +12,8 @@ CHANNELS = 128
 HIDDEN, SECOND_HIDDEN = 160, 224
 MERGED = 192
 DILATIONS = (1, 2, 4, 8, 1, 2)
+BLOCK_ROWS = tuple(2 * dilation for dilation in DILATIONS)
+"""How far each block looks back."""
 DELAYS_ROWS = (2, 4, 7)
 """Each set of heads describes the mouth this many rows (20 ms each) before the newest row."""
 ENTRY_DROPOUT, BLOCK_DROPOUT, MERGE_DROPOUT = 0.05, 0.05, 0.1
@@ -70,7 +72,7 @@ class LipSyncNet(nn.Module):
         """Zeros: entry (batch, 3, 40), each block (batch, 2 d, C), each GRU (1, batch, H)."""
         return [
             torch.zeros(batch, 3, BANDS),
-            *(torch.zeros(batch, 2 * d, CHANNELS) for d in DILATIONS),
+            *(torch.zeros(batch, rows, CHANNELS) for rows in BLOCK_ROWS),
             torch.zeros(1, batch, HIDDEN),
             torch.zeros(1, batch, SECOND_HIDDEN),
         ]
@@ -103,15 +105,16 @@ class LipSyncNet(nn.Module):
     def merged(self, mel: Tensor, *states: Tensor) -> tuple[Tensor, list[Tensor]]:
         """What the heads look at, (batch, rows, MERGED), and the next states.
 
-        Where the network is not in training, all may come without a batch, and is given so.
+        While the network is not trained all of this may be without a batch.
         """
         entry_state, *block_states, memory_state, recall_state = states
         x = torch.cat([entry_state, (mel - self.mean) * self.scale], -2)
         next_states = [x[..., -3:, :]]
         y = self._dropped(functional.silu(self.entry(x)), ENTRY_DROPOUT)
-        for state, block, norm in zip(block_states, self.blocks, self.norms, strict=True):
+        layers = zip(block_states, self.blocks, self.norms, BLOCK_ROWS, strict=True)
+        for state, block, norm, rows in layers:
             z = torch.cat([state, y], -2)
-            next_states.append(z[..., -2 * block.dilation :, :])
+            next_states.append(z[..., -rows:, :])
             y = y + self._dropped(functional.silu(norm(block(z))), BLOCK_DROPOUT)
         remembered, memory_state = self.memory(y, memory_state)
         both = self._dropped(torch.cat([remembered, y], -1), MERGE_DROPOUT)

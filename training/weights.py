@@ -126,8 +126,9 @@ def average_with(network: LipSyncNet, weights: dict[str, Tensor]) -> None:
         WeightsError: the other one's size differs.
     """
     own = network.state_dict()
-    sizes = ({name: one.shape for name, one in both.items()} for both in (own, weights))
-    if len({tuple(sorted(size.items())) for size in sizes}) > 1:
+    if {name: one.shape for name, one in own.items()} != {
+        name: one.shape for name, one in weights.items()
+    }:
         raise WeightsError("only models of the same size have a mean")
     with torch.no_grad():
         for name, other in weights.items():
